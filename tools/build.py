@@ -1,0 +1,200 @@
+"""The builder: sources/*.py (py:percent) -> executed notebooks.
+
+    build.py                 rebuild the notebooks and solutions whose inputs differ from their sources
+    build.py --all           rebuild every one (after a change in course_utils, say)
+    build.py 03_denoising …  rebuild these
+    build.py --check         name the notebooks that differ from their sources, change nothing
+    build.py --course        execute every committed notebook as it stands, print a table, change nothing
+
+Data flows one way. An executed notebook has stable cell ids, no timing, no widget state and no trace of this machine, so that
+two builds on one machine give the same bytes (but for the seconds that a lesson prints on purpose).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+ROOT = Path(__file__).resolve().parents[1]
+SECONDS_PER_CELL = 1200
+
+BADGE = "[![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{slug}/blob/main/{path})"
+BOOTSTRAP = '''\
+# In Colab this fetches the course's package; no package that is already there is changed. Anywhere else it does nothing.
+import importlib.util, subprocess, sys, tempfile
+
+if importlib.util.find_spec("course_utils") is None:
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as present:
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+        subprocess.run([*pip, "list", "--format=freeze"], stdout=present, check=True)
+        if subprocess.run([*pip, "install", "-q", "-c", present.name, "git+{address}"]).returncode:
+            raise SystemExit("The course's package could not be installed: check the network, then run this cell again.")
+    importlib.invalidate_caches()'''
+
+
+def address() -> str:
+    """The repository's address: the one line in pyproject.toml."""
+    return re.search(r'^Repository = "(https?://[^"]+?)/?"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.M).group(1)
+
+
+def targets() -> dict[str, tuple[Path, Path]]:
+    """Name -> (source, notebook). A solution that shares its lesson's name is called ``solutions/<name>``."""
+    lessons = {source.stem: (source, ROOT / "notebooks" / f"{source.stem}.ipynb") for source in sorted((ROOT / "sources/notebooks").glob("*.py"))}
+    solutions = {f"solutions/{source.stem}": (source, ROOT / "solutions" / source.stem / f"{source.stem}.ipynb")
+                 for source in sorted((ROOT / "sources/solutions").glob("*.py"))}
+    return {**lessons, **solutions}
+
+
+def assemble(source: Path, notebook: Path) -> nbformat.NotebookNode:
+    """The notebook without outputs: the source's cells, the badge under the title, the bootstrap cell, stable ids."""
+    nb = jupytext.read(source, fmt="py:percent")
+    opening = nb.cells[0]
+    if opening.cell_type != "markdown" or not opening.source.startswith("# "):
+        raise ValueError(f"{source}: the first cell must be markdown and begin with '# Title'")
+    path = notebook.relative_to(ROOT)
+    if path.parts[0] == "solutions":
+        path = Path("exercises", *path.parts[1:])  # in Colab a reader opens the exercise
+    title, _, rest = opening.source.partition("\n")
+    badge = BADGE.format(slug=address().split("://", 1)[1].split("/", 1)[1], path=path.as_posix())
+    opening.source = f"{title}\n\n{badge}\n{rest}".rstrip()
+    bootstrap = nbformat.v4.new_code_cell(BOOTSTRAP.replace("{address}", address()), metadata={"tags": ["bootstrap"]})
+    nb.cells.insert(1, bootstrap)
+    seen: dict[str, int] = {}
+    for cell in nb.cells:
+        digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:10]
+        seen[digest] = seen.get(digest, 0) + 1
+        cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+    nb.metadata = nbformat.from_dict({
+        "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    })
+    nb.nbformat, nb.nbformat_minor = 4, 5
+    return nb
+
+
+def inputs(nb: nbformat.NotebookNode) -> list:
+    """What of a notebook comes from its source."""
+    return [(cell.id, cell.cell_type, cell.source, dict(cell.metadata)) for cell in nb.cells]
+
+
+def differs(source: Path, notebook: Path) -> bool:
+    return not notebook.exists() or inputs(nbformat.read(notebook, as_version=4)) != inputs(assemble(source, notebook))
+
+
+def tidy(nb: nbformat.NotebookNode) -> None:
+    """Remove what differs between two runs or belongs to this machine."""
+    nb.metadata.pop("widgets", None)
+    nb.metadata.language_info = {"name": "python"}
+    for cell in nb.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type != "code":
+            continue
+        outputs = []
+        for output in cell.outputs:
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+            before = outputs[-1] if outputs else {}
+            if output.output_type == "stream" and before.get("output_type") == "stream" and before["name"] == output.name:
+                before["text"] += output.text  # how a stream is cut into pieces is chance
+            elif output.output_type == "stream" or output.output_type == "error" or output.data:
+                outputs.append(output)
+        cell.outputs = outputs
+
+
+def execute(nb: nbformat.NotebookNode) -> str:
+    """Run every cell in a fresh kernel and an empty folder; "" if all went well, else what happened."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            NotebookClient(nb, timeout=SECONDS_PER_CELL, record_timing=False, kernel_name="python3",
+                           resources={"metadata": {"path": folder}}).execute()
+        except CellExecutionError as error:
+            return re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+        except (CellTimeoutError, DeadKernelError) as error:
+            return f"{type(error).__name__}: {error}".strip()
+    return ""
+
+
+def figures(nb: nbformat.NotebookNode) -> int:
+    return sum("image/png" in output.get("data", {}) for cell in nb.cells if cell.cell_type == "code" for output in cell.outputs)
+
+
+def build(names: list[str]) -> int:
+    failed = 0
+    for name in names:
+        source, notebook = targets()[name]
+        print(f"{name} …", end=" ", flush=True)
+        nb, start = assemble(source, notebook), time.monotonic()
+        trouble = execute(nb)
+        print(f"{time.monotonic() - start:.0f} s, {figures(nb)} figures{', FAILED' if trouble else ''}", flush=True)
+        if trouble:
+            failed += 1
+            print(trouble, file=sys.stderr)
+            continue
+        tidy(nb)
+        notebook.parent.mkdir(parents=True, exist_ok=True)
+        text = nbformat.writes(nb)
+        partial = notebook.with_suffix(".partial")
+        partial.write_text(text + "\n" * (not text.endswith("\n")), encoding="utf-8")
+        os.replace(partial, notebook)
+    return failed
+
+
+def course(names: list[str]) -> int:
+    """Execute the committed notebooks as a reader would; the executed copies go to build/course."""
+    rows = []
+    for number, name in enumerate(names, 1):
+        notebook = targets()[name][1]
+        print(f"[{number}/{len(names)}] {name} …", end=" ", flush=True)
+        nb, start = nbformat.read(notebook, as_version=4), time.monotonic()
+        trouble = execute(nb)
+        rows.append((name, time.monotonic() - start, figures(nb), not trouble))
+        print(f"{rows[-1][1]:.0f} s {'passed' if not trouble else 'FAILED'}", flush=True)
+        if trouble:
+            print(trouble, file=sys.stderr)
+        copy = ROOT / "build/course" / f"{name}.ipynb"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(nb, copy)
+    width = max(map(len, names))
+    print(f"\n{'notebook':{width}}  seconds  figures  passed")
+    for name, seconds, pictures, passed in rows:
+        print(f"{name:{width}}  {seconds:7.0f}  {pictures:7d}  {'yes' if passed else 'NO'}")
+    return sum(not passed for *_, passed in rows)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*")
+    for option in ("--all", "--check", "--course"):
+        parser.add_argument(option, action="store_true")
+    options = parser.parse_args()
+    known = targets()
+    unknown = [name for name in options.names if name not in known]
+    if unknown:
+        parser.error(f"no source is called {', '.join(unknown)}; there are: {', '.join(known)}")
+    os.environ["COURSE_PROGRESS"] = "0"
+    os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
+    if os.path.isdir(os.environ.get("COURSE_DATA", "")):
+        os.environ["COURSE_DATA"] = os.path.abspath(os.environ["COURSE_DATA"])
+    if options.course:
+        return min(course(options.names or [name for name in known if known[name][1].exists()]), 1)
+    changed = options.names or [name for name in known if options.all or differs(*known[name])]
+    if options.check:
+        print("\n".join(f"{name} differs from its source: run `make notebooks`" for name in changed) or "every notebook matches its source")
+        return bool(changed)
+    if not changed:
+        print("nothing changed")
+    return min(build(changed), 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

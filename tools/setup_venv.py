@@ -1,0 +1,145 @@
+"""Make or repair the folder .venv: python tools/setup_venv.py lab|all
+
+``lab`` installs what a learner needs, ``all`` adds the tools for tests, grading and authoring. Runs under any Python 3 up to
+the check of the version, uses the standard library alone, and may be killed at any moment: the next call goes on.
+Whatever goes wrong, the last line is one sentence that says what to do.
+"""
+
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+VENV = os.environ.get("COURSE_VENV") or os.path.join(ROOT, ".venv")
+PYTHON = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin", "python")
+STAMP, UNFINISHED = os.path.join(VENV, "course-stamp"), os.path.join(VENV, "course-unfinished")
+LOG = os.path.join(VENV, "course-setup.log")
+EXTRAS = {"lab": ["lab"], "all": ["lab", "test", "grading", "authoring", "cluster"]}
+OLDEST, NEWEST = (3, 10), (3, 13)
+NEEDED_GB = 8 if platform.system() == "Linux" else 3  # on Linux the registry's torch brings the CUDA libraries
+
+
+def stop(sentence):
+    sys.exit("\nset-up stopped: " + sentence)
+
+
+def usable(python):
+    """(major, minor) of an interpreter, or None if it does not run or is out of range."""
+    try:
+        out = subprocess.check_output([python, "-c", "import sys; print('%d %d' % sys.version_info[:2])"], stderr=subprocess.DEVNULL)
+        version = tuple(int(n) for n in out.split())
+    except (OSError, subprocess.CalledProcessError, ValueError):
+        return None
+    return version if OLDEST <= version <= NEWEST else None
+
+
+def pick_python():
+    """This interpreter if its version fits, else another one on the PATH."""
+    for name in [sys.executable] + ["python3.%d" % minor for minor in (12, 11, 13, 10)]:
+        if name and shutil.which(name) and usable(name):
+            return name
+    stop("the course needs Python 3.10 to 3.13 and this is %s; install one of them, or name it: make PYTHON=/path/to/python3.12"
+         % platform.python_version())
+
+
+def run_pip(arguments):
+    """pip inside the venv, its words in the log; a failure is translated into a sentence."""
+    with open(LOG, "w") as log:
+        code = subprocess.call([PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--retries", "2"] + arguments,
+                               cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+    if code == 0:
+        return
+    with open(LOG, errors="replace") as log:
+        text = log.read()
+    if "No space left" in text:
+        stop("the disk is full; free about %d GB and run the same command again." % NEEDED_GB)
+    if re.search(r"NewConnectionError|ConnectionError|Temporary failure|Max retries|NameResolution|ProxyError|timed out|SSLError", text):
+        stop("the package registry cannot be reached; check the network (or the proxy) and run the same command again. pip's words: " + LOG)
+    stop("pip could not install the packages; its last words were: %s (all of them: %s)"
+         % (" / ".join(text.strip().splitlines()[-2:]), LOG))
+
+
+# Runs inside the venv: prints torch's version if there is one, and removes the records of half-installed packages.
+INSPECT = """
+import importlib.metadata as m, pathlib, shutil, sys
+for d in m.distributions():
+    if sys.argv[1] == "repair":
+        files = d.files
+        if not files or any(not f.locate().exists() for f in files if f.hash):
+            print("half installed, will be installed again:", d.metadata["Name"], file=sys.stderr)
+            shutil.rmtree(d._path, ignore_errors=True)
+            continue
+    if d.metadata["Name"] in ("torch", "torchvision"):
+        print(d.metadata["Name"] + "==" + d.version)
+"""
+
+
+def wanted_stamp(level, python):
+    digest = hashlib.sha256(repr((level, usable(python))).encode())
+    for name in ("pyproject.toml", "constraints.txt"):
+        with open(os.path.join(ROOT, name), "rb") as file:
+            digest.update(file.read())
+    return digest.hexdigest()
+
+
+def make_venv(python):
+    if os.path.exists(VENV) and (not usable(PYTHON) or subprocess.call([PYTHON, "-m", "pip", "--version"], stdout=subprocess.DEVNULL,
+                                                                       stderr=subprocess.DEVNULL)):
+        print("%s is not a working environment; making it anew" % VENV)
+        shutil.rmtree(VENV)
+    if not os.path.exists(VENV):
+        code = subprocess.call([python, "-c", "import venv, ensurepip"], stderr=subprocess.DEVNULL)
+        if code or subprocess.call([python, "-m", "venv", VENV]):
+            shutil.rmtree(VENV, ignore_errors=True)
+            stop("this Python cannot make a virtual environment; on Debian and Ubuntu run: apt-get install python3-venv")
+
+
+def main(level):
+    python = pick_python()
+    stamps = ""
+    if os.path.exists(STAMP) and usable(PYTHON):
+        with open(STAMP) as file:
+            stamps = file.read()
+        if wanted_stamp(level, PYTHON) in stamps:
+            return
+    make_venv(python)
+    mode = "repair" if os.path.exists(UNFINISHED) else "look"
+    open(UNFINISHED, "w").close()
+    present = subprocess.check_output([PYTHON, "-c", INSPECT, mode]).decode().split()
+    has_torch = any(line.startswith("torch==") for line in present)
+    needed = 2 if has_torch else NEEDED_GB
+    free = shutil.disk_usage(VENV).free / 1e9
+    if free < needed:
+        stop("the disk has %.1f GB free and the course needs %d GB; free some and run the same command again." % (free, needed))
+    constraints = os.path.join(ROOT, "constraints.txt")
+    if has_torch:  # keep what is there, a CPU build for instance: its pins replace ours
+        with open(constraints) as file:
+            kept = [line for line in file if not re.match(r"(torch|torchvision|triton|nvidia|cuda)[\w-]*==", line)]
+        constraints = os.path.join(VENV, "course-constraints.txt")
+        with open(constraints, "w") as file:
+            file.writelines(kept + [line + "\n" for line in present])
+        print("keeping %s" % ", ".join(present))
+    print("installing the course's packages into %s (a few minutes the first time)" % os.path.relpath(VENV), flush=True)
+    run_pip(["-c", constraints, "-e", ".[%s]" % ",".join(EXTRAS[level])])
+    if subprocess.call([PYTHON, "-c", "import torch, torchvision, course_utils"], stderr=subprocess.DEVNULL):
+        stop("torch and torchvision do not fit together; take both from the same place (README, 'A laptop without a GPU'), or delete %s"
+             % VENV)
+    with open(STAMP, "w") as file:
+        file.write("\n".join([wanted_stamp(one, PYTHON) for one in ("lab", level)]))
+    os.remove(UNFINISHED)
+    print("ready")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1] not in EXTRAS:
+        stop("call it as: python tools/setup_venv.py lab|all")
+    try:
+        main(sys.argv[1])
+    except KeyboardInterrupt:
+        stop("interrupted; the same command goes on from here.")
+    except OSError as error:
+        stop("%s; free some space or mend the permissions and run the same command again." % error)
