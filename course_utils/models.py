@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock, ResNet
 
 PIXELS = 28 * 28
 
@@ -89,16 +90,68 @@ def stacked_autoencoder(latent_dim: int = 10, hidden: Sequence[int] = (256, 128)
     )
 
 
-def conv_autoencoder() -> nn.Sequential:
-    """The seminar's convolutional autoencoder (its table 3.1): 43,889 parameters, a code of 64 x 3 x 3 = 576 numbers."""
-    encoder = nn.Sequential(
+def conv_autoencoder(latent_dim: int | None = None, last: nn.Module | None = None) -> nn.Sequential:
+    """The seminar's convolutional autoencoder (its table 3.1): 43,889 parameters, a code of 64 x 3 x 3 = 576 numbers.
+
+    Args:
+        latent_dim: when given, two linear layers in the middle squeeze the 576 numbers to a linear code of this size.
+        last: the activation on the pixels; the seminar's ``nn.ReLU()`` unless told otherwise.
+
+    Raises:
+        ValueError: ``latent_dim`` is not a positive integer.
+    """
+    encoder = [
         nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),  # 28x28 -> 14x14
         nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),  # 14x14 -> 7x7
         nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),  # 7x7 -> 3x3
-    )
-    decoder = nn.Sequential(
+    ]
+    decoder = [
         nn.ConvTranspose2d(64, 32, 3, stride=2), nn.ReLU(),  # 3x3 -> 7x7
         nn.ConvTranspose2d(32, 16, 2, stride=2), nn.ReLU(),  # 7x7 -> 14x14
-        nn.ConvTranspose2d(16, 1, 2, stride=2), nn.ReLU(),  # 14x14 -> 28x28
+        nn.ConvTranspose2d(16, 1, 2, stride=2), nn.ReLU() if last is None else last,  # 14x14 -> 28x28
+    ]
+    if latent_dim is not None:
+        encoder += [nn.Flatten(), nn.Linear(576, _positive("latent_dim", latent_dim))]
+        decoder = [nn.Linear(latent_dim, 576), nn.ReLU(), nn.Unflatten(1, (64, 3, 3)), *decoder]
+    return nn.Sequential(nn.Sequential(*encoder), nn.Sequential(*decoder))
+
+
+def resnet_encoder(latent_dim: int, resnet: nn.Module | None = None) -> nn.Sequential:
+    """A torchvision ResNet for grey images, its head removed: image (N, 1, 28, 28) -> code (N, latent_dim).
+
+    Kept are the stem and the first two stages, whose output is 128 x 4 x 4; the later stages would see 2 x 2 pixels and one.
+    The stem's filters are summed over colour, which gives what three equal channels would.
+
+    Args:
+        resnet: any torchvision ResNet of basic blocks, pre-trained or not; one block to a stage unless given.
+    """
+    if resnet is None:
+        resnet = ResNet(BasicBlock, [1, 1, 1, 1])
+    stem = nn.Conv2d(1, 64, 7, stride=2, padding=3, bias=False)
+    stem.weight.data = resnet.conv1.weight.data.sum(dim=1, keepdim=True)
+    body = nn.Sequential(stem, resnet.bn1, resnet.relu, resnet.maxpool, resnet.layer1, resnet.layer2)
+    return nn.Sequential(body, nn.Flatten(), nn.Linear(128 * 4 * 4, _positive("latent_dim", latent_dim)))
+
+
+def growing_decoder(latent_dim: int, resize: bool = True) -> nn.Sequential:
+    """Code (N, latent_dim) -> image (N, 1, 28, 28) in steps: 4 x 4, 7 x 7, 14 x 14, 28 x 28.
+
+    Args:
+        resize: each step enlarges by repeating pixels and then convolves; otherwise it is one transposed convolution
+            (3 x 3, stride 2), whose windows overlap unevenly (Odena et al., *Deconvolution and Checkerboard Artifacts*, 2016).
+    """
+    def step(ins: int, outs: int, size: int) -> list[nn.Module]:
+        if resize:
+            return [nn.Upsample(size=size), nn.Conv2d(ins, outs, 3, padding=1), nn.ReLU()]
+        return [nn.ConvTranspose2d(ins, outs, 3, stride=2, padding=1, output_padding=1 - size % 2), nn.ReLU()]
+
+    return nn.Sequential(
+        nn.Linear(_positive("latent_dim", latent_dim), 64 * 4 * 4), nn.ReLU(), nn.Unflatten(1, (64, 4, 4)),
+        *step(64, 32, 7), *step(32, 16, 14), *step(16, 8, 28),
+        nn.Conv2d(8, 1, 3, padding=1), nn.Sigmoid(),
     )
-    return nn.Sequential(encoder, decoder)
+
+
+def resnet_autoencoder(latent_dim: int = 64, resnet: nn.Module | None = None, resize: bool = True) -> nn.Sequential:
+    """``resnet_encoder`` and ``growing_decoder`` around a linear code of ``latent_dim`` numbers."""
+    return nn.Sequential(resnet_encoder(latent_dim, resnet), growing_decoder(latent_dim, resize))
