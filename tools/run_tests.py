@@ -1,0 +1,36 @@
+"""All tests: pytest over tests/, nbval over every notebook and solution. `make test` calls it; arguments go to pytest.
+
+On the full data where COURSE_DATA or the cache holds it (or it can be downloaded), else the same tests on the sample.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+NBVAL = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=1200", "-p", "no:cacheprovider"]
+
+
+def main() -> int:
+    os.environ["COURSE_PROGRESS"] = "0"
+    from course_utils.data import load_images
+
+    if {load_images(name, "test").source for name in ("FashionMNIST", "MNIST")} != {"full"}:
+        os.environ["COURSE_DATA"] = "sample"  # decided once: no test waits for the network again
+    print(f"data: {os.environ.get('COURSE_DATA', 'full, from the cache')}", flush=True)
+    runs = [["tests", "-m", "not slow", *sys.argv[1:]]]
+    if not sys.argv[1:]:
+        runs += [[*NBVAL, "notebooks"], [*NBVAL, "solutions"]]
+    worst = 0
+    for arguments in runs:
+        start = time.monotonic()
+        code = subprocess.call([sys.executable, "-m", "pytest", "-q", "--durations=8", *arguments], cwd=ROOT)
+        print(f"pytest {' '.join(arguments)}: {'passed' if code == 0 else 'FAILED'} in {time.monotonic() - start:.0f} s\n", flush=True)
+        worst = max(worst, code)
+    return worst
+
+
+if __name__ == "__main__":
+    sys.exit(main())
