@@ -16,18 +16,20 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import os
 import queue
 import tempfile
 import threading
 import time
-import urllib.error
-import urllib.request
 import uuid
 import zlib
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from http.client import HTTPException
 from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
 
 import numpy as np
 import torch
@@ -94,7 +96,7 @@ def load_images(name: str, split: str) -> ImageSet:
     if split != "test":
         keep = validation_mask(labels) == (split == "validation")
         pixels, labels = pixels[keep], labels[keep]
-    images = torch.div(pixels.unsqueeze(1), 255)  # uint8 to float32 in one pass
+    images = pixels.unsqueeze(1).float().div_(255)
     return ImageSet(images, labels.long(), tuple(getattr(datasets, name).classes), name, split, source)
 
 
@@ -189,18 +191,127 @@ def _verified(folder: Path, name: str, file: str, check: bool = True) -> bytes:
 def _checked(content: bytes, name: str, file: str, packed: bool, where: str) -> bytes:
     """`content` unpacked, if its SHA-256 is right. Raises ValueError that says what it is instead."""
     try:
-        raw = gzip.GzipFile(fileobj=__import__("io").BytesIO(content)).read(LARGEST_FILE) if packed else content
+        raw = gzip.GzipFile(fileobj=io.BytesIO(content)).read(LARGEST_FILE) if packed else content
     except (OSError, EOFError, zlib.error):
         raise ValueError(f"{where} is cut short or is no gzip file ({len(content):,} bytes)") from None
     digest = hashlib.sha256(raw).hexdigest()
     if digest == SHA256[name][file]:
         return raw
-    twin = next((other for other in SHA256 if digest in SHA256[other].values()), None)
-    raise ValueError(f"{where} is {twin}'s, not {name}'s {file}" if twin else f"{where} is not {name}'s {file} (wrong SHA-256, {len(raw):,} bytes)")
+    known = {sha256: f"{other}'s {twin}" for other, files in SHA256.items() for twin, sha256 in files.items()}
+    raise ValueError(f"{where} is {known.get(digest, f'something of {len(raw):,} bytes')}, not {name}'s {file}")
 
 
-def _fetch(name, cache):
-    return None
+@lru_cache
+def _fetch(name: str, cache: Path) -> Path | None:
+    """Put the full data set into the cache (or a temporary folder) and return that folder; None, with a line why, if it cannot be had.
+
+    One process at a time; those that waited find the files there, or the note that fetching has just failed.
+    """
+    root = _writable(cache)
+    folder, note = root / name / "raw", root / name / "download-failed"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / name / "lock", timeout=TOTAL_SECONDS + 60):
+            missing = [file for file in SHA256[name] if not _kept(folder, name, file)]
+            if missing and note.exists() and time.time() - note.stat().st_mtime < RETRY_SECONDS:
+                _say(f"{name}: a download failed less than {RETRY_SECONDS} s ago and is not tried again yet.")
+                return None
+            try:
+                _download(folder, name, missing)
+                note.unlink(missing_ok=True)
+            except ConnectionError as error:
+                note.touch()
+                _say(f"{name}: not downloaded ({error}).")
+                return None
+        return root
+    except (OSError, Timeout) as error:
+        _say(f"{name}: cannot be kept in {folder} ({error}).")
+        return None
+
+
+def _kept(folder: Path, name: str, file: str) -> bool:
+    """Whether the cache holds a good copy of a file; a bad one is named and set aside."""
+    try:
+        return bool(_verified(folder, name, file))
+    except FileNotFoundError:
+        return False
+    except ValueError as error:
+        for path in (folder / file, folder / f"{file}.gz"):
+            if path.exists():
+                path.replace(path.with_name(path.name + ".bad"))
+        _say(f"{error}; it is set aside as *.bad and fetched again.")
+        return False
+
+
+def _download(folder: Path, name: str, files: list[str]) -> None:
+    """Put files into `folder`, from the mirrors or the system's own copy. Raises ConnectionError that says what each mirror did."""
+    if files:
+        _say(f"{name}: downloading to {folder}, only this once (about 30 MB).")
+    for leftover in folder.glob("*.part"):  # of a download that was killed
+        leftover.unlink()
+    mirrors, deadline, errors, from_system = list(getattr(datasets, name).mirrors), time.monotonic() + TOTAL_SECONDS, {}, False
+    for file in files:
+        for mirror in [*mirrors, *mirrors]:
+            if mirror not in mirrors:
+                continue
+            try:
+                content = _checked(_get(f"{mirror}{file}.gz", deadline), name, file, packed=True, where=f"{mirror}{file}.gz")
+                break
+            except (OSError, ValueError, HTTPException) as error:
+                reason = getattr(error, "reason", error)
+                errors[mirror] = str(reason) if mirror in str(reason) else f"{mirror}: {reason}"
+                if isinstance(error, (TimeoutError, URLError)) and not isinstance(error, HTTPError):
+                    mirrors.remove(mirror)  # cannot be reached: no second chance
+        else:
+            try:
+                content, from_system = _verified(SYSTEM[name], name, file), True
+            except (KeyError, OSError, ValueError):
+                raise ConnectionError("; ".join(errors.values())) from None
+        part = folder / f"{file}.{uuid.uuid4().hex}.part"
+        try:
+            part.write_bytes(content)
+            part.replace(folder / file)  # at once: no other process ever sees half a file
+        finally:
+            part.unlink(missing_ok=True)
+    if from_system:
+        _say(f"{name}: taken from {SYSTEM[name]}, since no mirror served it ({'; '.join(errors.values())}).")
+
+
+def _get(url: str, deadline: float) -> bytes:
+    """The content behind an address. Raises TimeoutError if it does not answer in CONNECT_SECONDS or is not all there at the deadline."""
+    answers: queue.SimpleQueue = queue.SimpleQueue()
+
+    def ask() -> None:  # in a thread, since looking up a name and trying a host's many addresses know no time limit
+        try:
+            answers.put(urlopen(url, timeout=CONNECT_SECONDS))
+        except Exception as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=max(0, min(CONNECT_SECONDS, deadline - time.monotonic())))
+    except queue.Empty:
+        raise TimeoutError(f"no answer within {CONNECT_SECONDS} s") from None
+    if isinstance(answer, Exception):
+        raise answer
+    content = bytearray()
+    with answer:
+        while chunk := answer.read1(1 << 20):
+            content += chunk
+            if time.monotonic() > deadline or len(content) > LARGEST_FILE:
+                raise TimeoutError(f"not all there after {TOTAL_SECONDS} s" if len(content) <= LARGEST_FILE else "far too large")
+    return bytes(content)
+
+
+def _writable(cache: Path) -> Path:
+    """The cache if it can be written, else a temporary folder, with a line that says so."""
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=cache).close()
+        return cache
+    except OSError as error:
+        _say(f"{cache} cannot be written ({error.strerror}); data is kept in {_temporary_folder()} until that is emptied.")
+        return _temporary_folder()
 
 
 def _temporary_folder() -> Path:
