@@ -1,4 +1,8 @@
-"""How good is a reconstruction, and beside what? Errors, and the baselines that stand next to every one of them."""
+"""How good is a reconstruction, and beside what? Errors, and the baselines that stand next to every one of them.
+
+Images are float32 (N, 1, 28, 28) in [0, 1]; an error is a mean squared error per pixel, so it has no unit: .01 is a tenth of
+the way from black to white, squared.
+"""
 
 from __future__ import annotations
 
@@ -14,29 +18,44 @@ def mse(images: Tensor, targets: Tensor) -> float:
     """Mean squared error per pixel, over all pixels of all images. Both (N, 1, 28, 28).
 
     Raises:
-        ValueError: the shapes differ (broadcasting would give a number that means nothing).
+        ValueError: the shapes differ (broadcasting would give a number that means nothing), or there is no image.
     """
     if images.shape != targets.shape:
         raise ValueError(f"mse compares images of one shape, got {tuple(images.shape)} and {tuple(targets.shape)}")
-    return float(((images.double() - targets.double()) ** 2).mean())
+    if images.numel() == 0:
+        raise ValueError("mse needs at least one image, got none")
+    return float((images - targets).square().mean(dtype=torch.float64))
 
 
 def psnr(error: float) -> float:
-    """Peak signal-to-noise ratio in decibels, 10 log10(1 / error), of a mean squared error on images in [0, 1]."""
+    """Peak signal-to-noise ratio in decibels of a mean squared error on images in [0, 1]: 10 log10(1 / error).
+
+    Ten times less error is 10 dB more; no error at all is infinite.
+
+    Raises:
+        ValueError: ``error`` is negative or not a number.
+    """
+    if not error >= 0:
+        raise ValueError(f"psnr takes a mean squared error, zero or more, got {error}")
     return float(10 * np.log10(1 / error)) if error > 0 else float("inf")
 
 
 @torch.no_grad()
 def apply_in_batches(function: Callable[[Tensor], Tensor], images: Tensor, batch_size: int = 1000) -> Tensor:
-    """``function`` over all images without gradients, a batch at a time; a model is put into eval mode and then put back."""
-    was_training = isinstance(function, nn.Module) and function.training
-    if was_training:
-        function.eval()
-    try:
+    """``function`` of all images, a batch at a time and without gradients; the result is where the images are.
+
+    When ``function`` is a module it works in eval mode and on its own device; afterwards each of its parts is in its old mode.
+    """
+    if not isinstance(function, nn.Module):
         return torch.cat([function(batch) for batch in images.split(batch_size)])
+    weights = next(function.parameters(), images)
+    training = [module for module in function.modules() if module.training]
+    function.eval()
+    try:
+        return torch.cat([function(batch.to(weights.device)).to(images.device) for batch in images.split(batch_size)])
     finally:
-        if was_training:
-            function.train()
+        for module in training:
+            module.training = True
 
 
 def reconstruction_error(model: Callable[[Tensor], Tensor], images: Tensor, inputs: Tensor | None = None) -> float:
@@ -48,19 +67,25 @@ def reconstruction_error(model: Callable[[Tensor], Tensor], images: Tensor, inpu
 
 
 class PCABaseline:
-    """Principal component analysis of the training images: the best linear code of each size.
+    """Principal component analysis of the training images: of all linear codes with k numbers the one with the least error.
 
-    Fitted once with every component (scikit-learn); each ``k`` then takes the first ``k``.
+    Fitted once with every component (scikit-learn, in double precision); each ``k`` then takes the first ``k``.
     """
 
     def __init__(self, train_images: Tensor):
-        self._pca = PCA(svd_solver="covariance_eigh").fit(train_images.flatten(1).double().numpy())
+        self._pca = PCA(svd_solver="covariance_eigh").fit(train_images.flatten(1).double().cpu().numpy())
         self.mean = torch.from_numpy(self._pca.mean_).float()  # (784,)
         self.components = torch.from_numpy(self._pca.components_).float()  # (784, 784), one component a row
         self.explained_variance_ratio = self._pca.explained_variance_ratio_  # (784,)
 
     def encode(self, images: Tensor, k: int) -> Tensor:
-        """Images (N, 1, 28, 28) -> codes (N, k)."""
+        """Images (N, 1, 28, 28) -> codes (N, k).
+
+        Raises:
+            ValueError: there are not so many components.
+        """
+        if not 0 <= k <= len(self.components):
+            raise ValueError(f"k must lie between 0 and the {len(self.components)} components there are, got {k}")
         return (images.flatten(1) - self.mean) @ self.components[:k].T
 
     def decode(self, codes: Tensor) -> Tensor:
@@ -75,12 +100,21 @@ class PCABaseline:
 class AffineDenoiser:
     """The best affine map from corrupted to clean images in the least-squares sense, clipped to [0, 1].
 
-    The closed-form baseline of every denoising model: x_hat = W x_corrupted + b, with W and b from the normal equations,
-    ridge-stabilised. Source: linear minimum-mean-square-error estimation (Kay, *Fundamentals of Statistical Signal
-    Processing: Estimation Theory*, 1993, ch. 12).
+    The closed-form baseline of every denoising model: x_hat = W x_corrupted + b, with W and b from the normal equations.
+    Source: linear minimum-mean-square-error estimation (Kay, *Fundamentals of Statistical Signal Processing: Estimation
+    Theory*, 1993, ch. 12).
+
+    Args:
+        corrupted, clean: training images, pair by pair, both (N, 1, 28, 28).
+        ridge: added to the diagonal of the covariance, since pixels that are always black would make it singular.
+
+    Raises:
+        ValueError: the two do not have one shape.
     """
 
     def __init__(self, corrupted: Tensor, clean: Tensor, ridge: float = 1e-4):
+        if corrupted.shape != clean.shape:
+            raise ValueError(f"corrupted and clean images must be pairs, got {tuple(corrupted.shape)} and {tuple(clean.shape)}")
         x, y = corrupted.flatten(1).double(), clean.flatten(1).double()
         x_mean, y_mean = x.mean(0), y.mean(0)
         x = x - x_mean

@@ -7,6 +7,7 @@ Every autoencoder here is an ``nn.Sequential(encoder, decoder)``, so that ``auto
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +17,9 @@ PIXELS = 28 * 28
 
 
 def _positive(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise ValueError(f"{name} must be a positive integer, got {value!r}")
-    return value
+    return int(value)
 
 
 class Encoder(nn.Module):
@@ -28,17 +29,19 @@ class Encoder(nn.Module):
         latent_dim: numbers kept for each image.
         activation: what follows the linear layer; the chapter's ``nn.ReLU()`` unless told otherwise.
             ``nn.Identity()`` gives a linear code.
-        mean_image: (1, 28, 28); when given, it is subtracted from every image first, and stored with the weights.
+        mean_image: float32 (1, 28, 28); when given, it is subtracted from every image first, and stored with the weights.
 
     Raises:
-        ValueError: ``latent_dim`` is not a positive integer.
+        ValueError: ``latent_dim`` is not a positive integer, or ``mean_image`` is not one image.
     """
 
     def __init__(self, latent_dim: int, activation: nn.Module | None = None, mean_image: Tensor | None = None):
         super().__init__()
+        if mean_image is not None and mean_image.shape != (1, 28, 28):
+            raise ValueError(f"mean_image must be one image of shape (1, 28, 28), got {tuple(mean_image.shape)}")
         self.linear = nn.Linear(PIXELS, _positive("latent_dim", latent_dim))
         self.relu = nn.ReLU() if activation is None else activation
-        self.register_buffer("mean_image", mean_image)
+        self.register_buffer("mean_image", mean_image)  # moves and is saved with the weights, but is not trained
 
     def forward(self, image: Tensor) -> Tensor:
         if self.mean_image is not None:

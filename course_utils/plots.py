@@ -1,22 +1,31 @@
 """The figures of the course: one palette, labelled axes, the conclusion in the title, and the same in words below.
 
-Every function returns the matplotlib figure and knows nothing of training. Values are numpy arrays or tensors.
+Every function returns the matplotlib figure and knows nothing of training. Values are numpy arrays or tensors on the CPU.
+A cell ends with the call itself, ``plots.bars(...)``, and the notebook shows the figure once. For a figure of your own:
+``fig, ax = plt.subplots(layout="constrained")``, draw, and end with ``plots.finish(fig, title, caption)``.
 """
 
 from __future__ import annotations
 
+import base64
+import io
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 
-# Okabe and Ito's colours, told apart by colour-blind readers; each model keeps its own through all lessons.
+# Okabe and Ito's colours, told apart by colour-blind readers (jfly.uni-koeln.de/color); each model keeps its own in all lessons.
 PALETTE = {
     "PCA": "#000000",
     "chapter": "#D55E00",
     "cured": "#0072B2",
+    "centred": "#0072B2",  # lesson 01's cures: one colour, told apart by their marks and lines
+    "leaky": "#0072B2",
+    "linear": "#0072B2",
     "stacked": "#009E73",
     "convolutional": "#CC79A7",
     "DAE": "#E69F00",
@@ -26,6 +35,8 @@ PALETTE = {
 }
 CLASS_COLOURS = plt.get_cmap("tab10").colors  # class c keeps CLASS_COLOURS[c]
 MARKERS = "osD^vP*Xh<"  # class or line c keeps MARKERS[c], so that figures read in grey, too
+LINES = ("-", "--", ":", "-.")
+LEGEND = {"framealpha": 0.85, "edgecolor": "none"}
 
 
 def colour(name: str) -> str:
@@ -33,49 +44,105 @@ def colour(name: str) -> str:
     return next((value for key, value in PALETTE.items() if key.lower() in name.lower()), PALETTE["baseline"])
 
 
+def _looks(names: Iterable[str]) -> list[dict]:
+    """Colour, marker and line of each series: a colour that comes again has another line, so no two look alike in grey."""
+    colours = [colour(name) for name in names]
+    return [
+        {"color": c, "marker": MARKERS[i % len(MARKERS)], "linestyle": LINES[colours[:i].count(c) % len(LINES)]}
+        for i, c in enumerate(colours)
+    ]
+
+
+def _wrap(text: str, width: int) -> str:
+    """Break ``text`` into as few lines as ``width`` characters allow, all of about one length: no last line of one word."""
+    count = len(textwrap.wrap(text, width))
+    return next("\n".join(lines) for w in range(1, width + 1) if len(lines := textwrap.wrap(text, w)) <= count)
+
+
+def _plain_log(axis: Axis, ticks: Sequence[float] | None = None) -> None:
+    """A logarithmic axis with plain numbers, 20 and not 2 x 10^1, at ``ticks`` if given."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)) if ticks is None else FixedLocator(ticks))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())
+
+
 def finish(fig: Figure, title: str, caption: str) -> Figure:
-    """Put the conclusion over a figure and its description under it; leave showing it to the notebook."""
-    width = int(fig.get_figwidth() * 13)
-    fig.suptitle("\n".join(textwrap.wrap(title, int(width * 0.8))), fontsize=12, fontweight="bold")
-    fig.supxlabel("\n".join(textwrap.wrap(caption, width)), fontsize=9, color="#333333")
-    plt.close(fig)  # the notebook shows the returned figure once, not twice
+    """Put the conclusion over a figure and its description under it, and hand it to the notebook, once.
+
+    Title and caption also become the picture's alternative text, which a screen reader reads out.
+    """
+    width = fig.get_figwidth()
+    fig.suptitle(_wrap(title, int(9.5 * width)), fontsize=12, fontweight="bold")
+    fig.supxlabel(_wrap(caption, int(14 * width)), fontsize=9, color="#333333")
+    if fig.get_layout_engine() is None:
+        fig.set_layout_engine("constrained")  # otherwise the caption would lie on the axes
+    plt.close(fig)  # the cell's last expression shows the figure; open, it would be shown a second time
+    words = " ".join(f"{title.rstrip('.')}. {caption}".split())
+    fig._repr_mimebundle_ = lambda include=None, exclude=None: _show(fig, words)
     return fig
 
 
+def _show(fig: Figure, words: str) -> tuple[dict, dict]:
+    """What Jupyter displays: the picture, and for those who do not see it the words."""
+    picture = io.BytesIO()
+    fig.savefig(picture, format="png", dpi=100, bbox_inches="tight", facecolor="white")
+    return {"image/png": base64.b64encode(picture.getvalue()).decode(), "text/plain": words}, {"image/png": {"alt": words}}
+
+
 def image_rows(rows: Mapping[str, Sequence], title: str, caption: str, columns: Sequence[str] | None = None) -> Figure:
-    """Rows of images under each other, e.g. originals above reconstructions.
+    """Rows of images under each other, e.g. originals above reconstructions. Values outside [0, 1] are shown as black or white.
 
     Args:
-        rows: label of the row -> images (n, 1, 28, 28); the rows have the same n.
+        rows: label of the row -> images (n, 1, 28, 28); a row with fewer images than the others leaves its last places empty.
         columns: a label over each column, class names for instance.
+
+    Raises:
+        ValueError: a row does not hold images of 28 x 28 pixels, or there are not as many column labels as columns.
     """
-    grids = {label: np.asarray(images, dtype=float).reshape(-1, 28, 28) for label, images in rows.items()}
+    grids = {}
+    for label, images in rows.items():
+        images = np.asarray(images, dtype=float)
+        if images.shape[-2:] != (28, 28) or images.size != len(images) * 784 or not len(images):
+            raise ValueError(f"row {label!r} must hold images of the shape (n, 1, 28, 28), got {images.shape}")
+        grids[label] = images.reshape(-1, 28, 28)
     n = max(len(images) for images in grids.values())
-    fig, axes = plt.subplots(len(grids), n, figsize=(1.0 * n + 1.4, 1.05 * len(grids) + 1.1), squeeze=False, layout="constrained")
+    if columns is not None and len(columns) != n:
+        raise ValueError(f"one label for each column: the rows have {n} images, got {len(columns)} labels")
+    size = (max(1.0 * n + 1.4, 6), 1.05 * len(grids) + 1.1)
+    fig, axes = plt.subplots(len(grids), n, figsize=size, squeeze=False, layout="constrained")
     for row, (label, images) in zip(axes, grids.items()):
-        row[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=10)
-        for ax in row:
+        row[0].set_ylabel(_wrap(label, 16), rotation=0, ha="right", va="center", fontsize=10)
+        for ax, image in zip(row, images):
+            ax.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             ax.set(xticks=[], yticks=[])
         for ax in row[len(images):]:
             ax.axis("off")
-        for ax, image in zip(row, images):
-            ax.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     for ax, name in zip(axes[0], columns or []):
         ax.set_title(name, fontsize=9)
     return finish(fig, title, caption)
 
 
-def loss_curves(histories: Mapping[str, object], title: str, caption: str, log: bool = False) -> Figure:
-    """Training (solid) and validation loss (dashed) after each epoch; one colour for each history."""
+def loss_curves(histories: Mapping[str, object], title: str, caption: str, log: bool = False, ylabel: str = "loss") -> Figure:
+    """Training (solid, filled marks) and validation loss (dashed, open marks) after each epoch; one colour for each history.
+
+    Args:
+        histories: name -> anything with the lists ``train_loss`` and ``validation_loss`` (which may be empty).
+        ylabel: say which loss it is, e.g. ``"mean squared error per pixel"``.
+    """
     fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
-    for (name, history), marker in zip(histories.items(), MARKERS):
+    for (name, history), look in zip(histories.items(), _looks(histories)):
         epochs = range(1, len(history.train_loss) + 1)
-        ax.plot(epochs, history.train_loss, color=colour(name), marker=marker, markersize=4, label=f"{name} training".strip())
+        look |= {"markersize": 4, "markevery": max(1, len(epochs) // 15), "linestyle": "-"}
+        ax.plot(epochs, history.train_loss, **look, label=f"{name} training".strip())
         if history.validation_loss:
-            ax.plot(epochs, history.validation_loss, "--", color=colour(name), marker=marker, markersize=4, fillstyle="none", label=f"{name} validation".strip())
-    ax.set(xlabel="epoch", ylabel="loss", yscale="log" if log else "linear")
+            look |= {"linestyle": "--", "fillstyle": "none"}
+            ax.plot(epochs, history.validation_loss, **look, label=f"{name} validation".strip())
+    ax.set(xlabel="epoch", ylabel=ylabel)
+    if log:
+        ax.set_yscale("log")
+        _plain_log(ax.yaxis)
     ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.legend(frameon=False)
+    ax.legend(**LEGEND)
     return finish(fig, title, caption)
 
 
@@ -84,45 +151,66 @@ def lines(x: Sequence[float], series: Mapping[str, Sequence], title: str, captio
     """Lines over a common x; a series of shape (runs, len(x)) is drawn as its mean with a band of one standard deviation.
 
     Args:
+        x: (n,); series: name -> (n,) or (runs, n).
         levels: name -> value, drawn as a labelled horizontal line (a baseline that does not depend on x).
     """
     fig, ax = plt.subplots(figsize=(7, 4.2), layout="constrained")
-    for (name, values), marker in zip(series.items(), MARKERS):
+    for (name, values), look in zip(series.items(), _looks(series)):
         values = np.atleast_2d(np.asarray(values, dtype=float))
         mean, deviation = values.mean(0), values.std(0, ddof=1) if len(values) > 1 else None
-        ax.plot(x, mean, color=colour(name), marker=marker, markersize=5, label=name)
+        ax.plot(x, mean, **look, markersize=5, label=name)
         if deviation is not None:
             ax.fill_between(x, mean - deviation, mean + deviation, color=colour(name), alpha=0.2, linewidth=0)
     for (name, value), style in zip((levels or {}).items(), ["--", ":", "-."]):
         ax.axhline(value, linestyle=style, color=colour(name), label=name)
-    ax.set(xlabel=xlabel, ylabel=ylabel, xscale="log" if log_x else "linear", yscale="log" if log_y else "linear")
-    ax.legend(frameon=False)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    if log_x:
+        ax.set_xscale("log")
+        _plain_log(ax.xaxis, x)
+    if log_y:
+        ax.set_yscale("log")
+        _plain_log(ax.yaxis)
+    ax.legend(**LEGEND)
     return finish(fig, title, caption)
 
 
 def bars(values: Mapping[str, float], title: str, caption: str, *, ylabel: str, errors: Mapping[str, float] | None = None,
          level: tuple[str, float] | None = None, fmt: str = "{:.3f}") -> Figure:
-    """One bar for each name, its value written on it; ``errors`` are half-lengths of the error bars."""
-    fig, ax = plt.subplots(figsize=(max(6, 1.1 * len(values)), 3.8), layout="constrained")
-    spread = [0 if errors is None else errors[name] for name in values]
-    drawn = ax.bar(list(values), list(values.values()), color=[colour(name) for name in values], yerr=spread if errors else None, capsize=4)
-    ax.bar_label(drawn, [fmt.format(value) for value in values.values()], padding=2, fontsize=9)
+    """One bar for each name, its value written on it.
+
+    Args:
+        errors: name -> half the length of its error bar, in the units of the values; a name may be missing.
+        level: (name, value) of a labelled horizontal line.
+        fmt: how a value is written; no more decimals than the noise leaves.
+    """
+    names, heights = list(values), [float(value) for value in values.values()]
+    spread = None if errors is None else [float(errors.get(name, 0)) for name in names]
+    fig, ax = plt.subplots(figsize=(max(6, 1.15 * len(names) + 0.8), 4), layout="constrained")
+    drawn = ax.bar(range(len(names)), heights, color=[colour(name) for name in names], yerr=spread, capsize=4)
+    ax.bar_label(drawn, [fmt.format(height) for height in heights], padding=2, fontsize=9)
+    ax.set_xticks(range(len(names)), [_wrap(name, 13) for name in names])
     if level is not None:
         ax.axhline(level[1], linestyle="--", color=colour(level[0]), label=level[0])
-        ax.legend(frameon=False)
+        ax.legend(**LEGEND)
     ax.set_ylabel(ylabel)
     ax.margins(y=0.15)
-    ax.tick_params(axis="x", labelrotation=20 if len(values) > 4 else 0)
     return finish(fig, title, caption)
 
 
 def unit_activity(active: Sequence[float], title: str, caption: str) -> Figure:
-    """For each code unit the share of images on which it is above zero, largest first."""
+    """For each code unit the share of images on which it is above zero, largest first; units at zero are crossed out.
+
+    Args:
+        active: (latent_dim,), shares in [0, 1]: ``(codes > 0).float().mean(dim=0)``.
+    """
     share = np.sort(np.asarray(active, dtype=float))[::-1]
-    fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
+    fig, ax = plt.subplots(figsize=(7, 3.5), layout="constrained")
     ax.bar(range(1, len(share) + 1), 100 * share, color=PALETTE["chapter"])
-    ax.scatter(np.nonzero(share == 0)[0] + 1, np.zeros((share == 0).sum()), marker="x", color="black", zorder=3, label="never above zero")
-    ax.set(xlabel="code unit, busiest first", ylabel="images that switch it on (%)", ylim=(-4, 104))
-    if (share == 0).any():
-        ax.legend(frameon=False)
+    never = np.nonzero(share == 0)[0] + 1
+    ax.scatter(never, 0 * never, marker="x", color="black", zorder=3, label="never above zero")
+    ax.set(xlabel="code unit, busiest first", ylabel="share of images (%)", ylim=(-4, 104))
+    if len(never):
+        ax.legend(**LEGEND)
+    if len(share) <= 30:
+        ax.set_xticks(range(1, len(share) + 1))
     return finish(fig, title, caption)
