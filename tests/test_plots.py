@@ -53,7 +53,7 @@ def texts(fig):
     for axis, along in ((axis, along) for ax in fig.axes for along, axis in enumerate((ax.xaxis, ax.yaxis))):
         low, high = sorted(axis.get_view_interval())
         labels = [*axis.get_ticklabels(), *axis.get_ticklabels(minor=True)]
-        outside |= {label for label in labels if not low - 1e-9 <= label.get_position()[along] <= high + 1e-9}
+        outside |= {label for label in labels if not (axis.axes.axison and low - 1e-9 <= label.get_position()[along] <= high + 1e-9)}
     shown = [text for text in fig.findobj(Text) if text.get_visible() and text.get_text().strip() and text not in outside]
     return [(text.get_text(), text.get_window_extent(canvas.get_renderer())) for text in shown]
 
