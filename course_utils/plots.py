@@ -158,7 +158,7 @@ def lines(x: Sequence[float], series: Mapping[str, Sequence], title: str, captio
     for (name, values), look in zip(series.items(), _looks(series)):
         values = np.atleast_2d(np.asarray(values, dtype=float))
         mean, deviation = values.mean(0), values.std(0, ddof=1) if len(values) > 1 else None
-        ax.plot(x, mean, **look, markersize=5, label=name)
+        ax.plot(x, mean, **look, markersize=5, markevery=max(1, len(mean) // 15), label=name)
         if deviation is not None:
             ax.fill_between(x, mean - deviation, mean + deviation, color=colour(name), alpha=0.2, linewidth=0)
     for (name, value), style in zip((levels or {}).items(), ["--", ":", "-."]):
