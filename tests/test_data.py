@@ -1,0 +1,496 @@
+"""Where data comes from, that only the right bytes are used, and how it is split. Downloads come from a server of our own."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib.util
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torchvision import datasets
+
+from course_utils import data, download
+from course_utils.data import load_images, one_of_each, validation_mask
+
+ROOT = Path(__file__).resolve().parents[1]
+NAMES = ("FashionMNIST", "MNIST")
+FILES = tuple(download.SHA256["MNIST"])
+SIZES = {
+    "full": {"train": 55_000, "validation": 5_000, "test": 10_000},
+    "sample": {"train": 7_333, "validation": 667, "test": 2_000},
+}
+NOWHERE = "http://127.0.0.1:9/"  # no server listens there
+
+
+def forget() -> None:
+    """Be a new process, as far as `course_utils` knows."""
+    for function in (data._find, download.fetch, download.say):
+        function.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def fresh(tmp_path, monkeypatch):
+    """An empty cache and an empty temporary folder for each test; COURSE_DATA stays."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+    forget()
+    yield
+    forget()
+
+
+# --- splits
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("split", data.SPLITS)
+def test_shapes_types_and_range(name, split):
+    images = load_images(name, split)
+    assert len(images) == len(images.labels) == SIZES[images.source][split]
+    assert images.images.shape[1:] == (1, 28, 28) and images.images.dtype == torch.float32 and images.labels.dtype == torch.int64
+    assert images.images.min() == 0 and images.images.max() == 1
+    assert images.labels.unique().tolist() == list(range(10)) and len(images.class_names) == 10
+    assert (images.name, images.split) == (name, split)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_validation_mask_is_stratified_whatever_the_classes(seed):
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.multinomial(torch.rand(10, generator=generator), 500 + 137 * seed, replacement=True, generator=generator)
+    mask = validation_mask(labels)
+    assert int(mask.sum()) == round(len(labels) / 12)
+    assert ((labels[mask].bincount(minlength=10) - labels.bincount(minlength=10) / 12).abs() < 1).all()
+    assert torch.equal(mask, validation_mask(labels.to(torch.uint8)))
+
+
+PINNED = {
+    ("FashionMNIST", "full"): "b581d6058dc499d5",
+    ("FashionMNIST", "sample"): "a5243ec926a970ed",
+    ("MNIST", "full"): "70c5494a78f6f51a",
+    ("MNIST", "sample"): "e14d631beb7b5a96",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("source", ["full", "sample"])
+def test_the_validation_split_never_changes(name, source, request, monkeypatch):
+    if source == "full":
+        request.getfixturevalue("full_data")
+    else:
+        monkeypatch.setenv("COURSE_DATA", "sample")
+    _, labels, found = data._find(name, True, os.environ.get("COURSE_DATA", ""), Path(os.environ["COURSE_CACHE"]))
+    assert found == source
+    mask = validation_mask(labels)
+    assert hashlib.sha256(np.packbits(mask.numpy()).tobytes()).hexdigest()[:16] == PINNED[name, source]
+    train, validation = load_images(name, "train"), load_images(name, "validation")
+    assert torch.equal(train.labels, labels[~mask].long()) and torch.equal(validation.labels, labels[mask].long())
+    if (name, source) == ("FashionMNIST", "full"):
+        assert validation.labels.bincount().tolist() == [500] * 10
+
+
+def test_repeated_loading_is_quick_and_gives_new_tensors():
+    first = load_images("MNIST", "test")
+    first.images.zero_()
+    first.labels.zero_()
+    start = time.perf_counter()
+    second = load_images("MNIST", "test")
+    assert time.perf_counter() - start < 1  # 0.03 s on a machine that does nothing else
+    assert second.images.max() == 1 and second.labels.max() == 9
+
+
+def test_one_of_each():
+    ten = one_of_each(load_images("FashionMNIST", "test"))
+    assert ten.labels.tolist() == list(range(10)) and ten.images.shape == (10, 1, 28, 28)
+    assert ten.class_names[9] == "Ankle boot"
+
+
+@pytest.mark.parametrize(
+    "arguments, wanted", [(("CIFAR10", "train"), NAMES), (("MNIST", "valid"), data.SPLITS), ((None, "test"), NAMES)]
+)
+def test_unknown_names_and_splits_list_the_valid_ones(arguments, wanted):
+    with pytest.raises(ValueError, match=", ".join(wanted)):
+        load_images(*arguments)
+
+
+# --- the shipped sample
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sample(name, monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("COURSE_DATA", "sample")
+    for split in (*data.SPLITS, *data.SPLITS):
+        images = load_images(name, split)
+        assert images.source == "sample" and len(images) == SIZES["sample"][split]
+    assert capsys.readouterr().out.count("\n") == 1  # one line, once
+    raw = tmp_path / name / "raw"  # in torchvision's own layout, so that its classes read it too
+    raw.mkdir(parents=True)
+    for file in FILES:
+        (raw / file).write_bytes(gzip.decompress((data.SAMPLE / name / "raw" / f"{file}.gz").read_bytes()))
+    theirs = getattr(datasets, name)(tmp_path, train=False)
+    assert torch.equal(theirs.data.unsqueeze(1) / 255, images.images) and torch.equal(theirs.targets, images.labels)
+    assert images.class_names == tuple(theirs.classes)
+
+
+def test_sample_is_small():
+    files = list(data.SAMPLE.glob("*/raw/*.gz"))
+    assert len(files) == 8 and sum(file.stat().st_size for file in files) <= 8_000_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sample_is_the_beginning_of_the_full_data(full_data, name):
+    full = data._find(name, True, os.environ.get("COURSE_DATA", ""), Path(os.environ["COURSE_CACHE"]))[:2]
+    sample = data._find(name, True, "sample", Path())[:2]
+    assert all(torch.equal(whole[:8_000], part) for whole, part in zip(full, sample))
+    test = data._find(name, False, "sample", Path())[:2]
+    if name == "MNIST":  # its sample comes from the training set alone
+        assert all(torch.equal(whole[8_000:10_000], part) for whole, part in zip(full, test))
+        return
+    full = load_images(name, "test")
+    assert torch.equal((full.images[:2_000] * 255).byte().squeeze(1), test[0])
+    os.environ["COURSE_DATA"], before = "sample", os.environ.get("COURSE_DATA")
+    try:
+        assert torch.equal(one_of_each(load_images(name, "test")).images, one_of_each(full).images)  # the figures' ten
+    finally:
+        os.environ.update({"COURSE_DATA": before} if before else {})
+
+
+def test_the_sample_can_be_made_again(tmp_path):
+    if not download.SYSTEM["FashionMNIST"].is_dir():
+        pytest.skip("needs Debian's package dataset-fashion-mnist")
+    spec = importlib.util.spec_from_file_location("make_sample", ROOT / "tools/make_sample.py")
+    make_sample = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(make_sample)
+    make_sample.write(tmp_path, {"t10k": make_sample.fashion_mnist(download.SYSTEM["FashionMNIST"])["t10k"]})
+    for file in FILES[2:]:
+        assert (tmp_path / f"{file}.gz").read_bytes()[10:] == (data.SAMPLE / "FashionMNIST/raw" / f"{file}.gz").read_bytes()[10:]
+
+
+# --- downloads, from a server of our own that holds small data sets
+
+
+def idx(array: np.ndarray) -> bytes:
+    return np.array([0x800 + array.ndim, *array.shape], ">i4").tobytes() + array.tobytes()
+
+
+class Server(ThreadingHTTPServer):
+    """Serves `/<behaviour>/<name>/<file>.gz` and counts what was asked for."""
+
+    daemon_threads, request_queue_size = True, 64
+
+    def __init__(self, files: dict[str, dict[str, bytes]]):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files, self.asked = files, Counter()
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def handle_error(self, request, client_address) -> None:  # of a client that lost its patience
+        pass
+
+    def mirror(self, name: str, behaviour: str = "good") -> str:
+        return f"http://127.0.0.1:{self.server_port}/{behaviour}/{name}/"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        behaviour, name, file = self.path.strip("/").split("/")
+        self.server.asked[self.path] += 1
+        content = gzip.compress(self.server.files[name][file.removesuffix(".gz")])
+        if behaviour == "hanging":
+            time.sleep(20)
+        if behaviour == "missing":
+            return self.send_error(404)
+        if behaviour == "swapped":
+            content = gzip.compress(self.server.files["MNIST"][file.removesuffix(".gz")])
+        if behaviour == "garbage":
+            content = b"<html>Please log in to the campus network</html>"
+        if behaviour == "halved":
+            content = content[: len(content) // 2]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if behaviour == "closing" or (behaviour == "unsteady" and self.server.asked[self.path] == 1):
+            content = content[: len(content) // 2]
+        if behaviour == "stalling":
+            self.wfile.write(content[:20])
+            time.sleep(20)
+        if behaviour == "dripping":
+            for byte in content:
+                self.wfile.write(bytes([byte]))
+                time.sleep(0.1)
+        self.wfile.write(content)
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch, tmp_path):
+    """Two small data sets, known by their hashes; COURSE_DATA unset, no system package, mirrors that do not answer."""
+    files, random = {}, np.random.default_rng(0)
+    for name in NAMES:
+        files[name] = {}
+        for part, count in (("train", 120), ("t10k", 40)):
+            files[name][f"{part}-images-idx3-ubyte"] = idx(random.integers(0, 256, (count, 28, 28), np.uint8))
+            files[name][f"{part}-labels-idx1-ubyte"] = idx(random.permutation(np.arange(count, dtype=np.uint8) % 10))
+        hashes = {file: hashlib.sha256(content).hexdigest() for file, content in files[name].items()}
+        monkeypatch.setitem(download.SHA256, name, hashes)
+        monkeypatch.setattr(getattr(datasets, name), "mirrors", [NOWHERE])
+    monkeypatch.setattr(download, "SYSTEM", {})
+    monkeypatch.delenv("COURSE_DATA", raising=False)
+    server = Server(files)
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def use(monkeypatch, *mirrors: str, name: str = "FashionMNIST") -> None:
+    monkeypatch.setattr(getattr(datasets, name), "mirrors", list(mirrors))
+
+
+def raw(tmp_path: Path, name: str = "FashionMNIST") -> Path:
+    return tmp_path / "cache" / name / "raw"
+
+
+def test_download_once_into_torchvisions_layout(server, monkeypatch, tmp_path, capsys):
+    use(monkeypatch, server.mirror("FashionMNIST"))
+    train, validation, test = (load_images("FashionMNIST", split) for split in data.SPLITS)
+    assert (len(train), len(validation), len(test)) == (110, 10, 40) and train.source == "full"
+    assert capsys.readouterr().out.count("\n") == 1
+    forget()
+    load_images("FashionMNIST", "train")
+    assert sum(server.asked.values()) == 4 and capsys.readouterr().out == ""
+    theirs = datasets.FashionMNIST(tmp_path / "cache", train=False)
+    assert torch.equal(theirs.data.unsqueeze(1) / 255, test.images) and torch.equal(theirs.targets, test.labels)
+    assert sorted(path.name for path in raw(tmp_path).iterdir()) == sorted(FILES)
+
+
+@pytest.mark.parametrize("behaviour", ["swapped", "garbage", "halved", "closing", "missing", "hanging", "stalling", "dripping"])
+def test_the_second_mirror_helps_when_the_first_does_not(server, monkeypatch, tmp_path, behaviour):
+    monkeypatch.setattr(download, "CONNECT_SECONDS", 0.5)
+    use(monkeypatch, server.mirror("FashionMNIST", behaviour), server.mirror("FashionMNIST"))
+    if behaviour == "dripping":  # the time for all mirrors together is up; the next try, later, begins anew
+        monkeypatch.setattr(download, "TOTAL_SECONDS", 1)
+        assert load_images("FashionMNIST", "train").source == "sample"
+        return
+    start = time.monotonic()
+    assert load_images("FashionMNIST", "train").source == "full"
+    assert time.monotonic() - start < 5
+    assert all((raw(tmp_path) / file).read_bytes() == server.files["FashionMNIST"][file] for file in FILES)
+
+
+def test_a_mirror_gets_a_second_chance(server, monkeypatch):
+    use(monkeypatch, server.mirror("FashionMNIST", "unsteady"))
+    assert load_images("FashionMNIST", "test").source == "full"
+    assert set(server.asked.values()) == {2}
+
+
+@pytest.mark.parametrize(
+    "behaviour, words",
+    [
+        ("swapped", "but MNIST's train-images"),
+        ("garbage", "damaged"),
+        ("halved", "cut short"),
+        ("missing", "Not Found"),
+        ("hanging", "did not answer in time"),
+        ("stalling", "timed out"),
+    ],
+)
+def test_without_a_good_mirror_one_line_says_why_and_the_sample_is_used(server, monkeypatch, tmp_path, capsys, behaviour, words):
+    monkeypatch.setattr(download, "CONNECT_SECONDS", 0.5)
+    use(monkeypatch, server.mirror("FashionMNIST", behaviour))
+    start = time.monotonic()
+    assert {load_images("FashionMNIST", split).source for split in (*data.SPLITS, *data.SPLITS)} == {"sample"}
+    assert time.monotonic() - start < 5
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3 and "downloading to" in lines[0] and words in lines[1] and "sample" in lines[2]
+    assert list(raw(tmp_path).iterdir()) == []
+    asked = sum(server.asked.values())
+    assert asked <= 2  # not for each load again
+    forget()
+    load_images("FashionMNIST", "train")  # the next process does not try again at once, either
+    assert sum(server.asked.values()) == asked and "last try failed" in capsys.readouterr().out
+    monkeypatch.setattr(download, "RETRY_SECONDS", 0)
+    use(monkeypatch, server.mirror("FashionMNIST"))
+    forget()
+    assert load_images("FashionMNIST", "train").source == "full"  # but later it does
+
+
+def test_without_a_network_it_takes_no_time(server):
+    start = time.monotonic()
+    assert {load_images(name, split).source for name in NAMES for split in data.SPLITS} == {"sample"}
+    assert time.monotonic() - start < 5
+
+
+def test_a_system_package_fills_the_cache(server, monkeypatch, tmp_path, capsys):
+    folder = tmp_path / "usr/share/datasets/fashion-mnist"
+    folder.mkdir(parents=True)
+    for file, content in server.files["FashionMNIST"].items():
+        (folder / f"{file}.gz").write_bytes(gzip.compress(content))
+    monkeypatch.setattr(download, "SYSTEM", {"FashionMNIST": folder})
+    assert load_images("FashionMNIST", "train").source == "full"
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert datasets.FashionMNIST(tmp_path / "cache").data.shape == (120, 28, 28)
+    (folder / "train-labels-idx1-ubyte.gz").write_bytes(b"spoilt")
+    (raw(tmp_path) / "train-labels-idx1-ubyte").unlink()
+    forget()
+    assert load_images("FashionMNIST", "train").source == "sample"
+
+
+THIRTY = """
+import json, multiprocessing, sys
+import torch
+from torchvision import datasets
+from course_utils import data, download
+
+mirror, hashes = sys.argv[1], json.loads(sys.argv[2])
+datasets.FashionMNIST.mirrors, download.SYSTEM = [mirror], {}
+download.SHA256.update(hashes)
+torch.set_num_threads(1)
+context = multiprocessing.get_context("fork")
+barrier, results = context.Barrier(30), context.Queue()
+
+def learner():
+    barrier.wait(60)
+    images = data.load_images("FashionMNIST", "train")
+    results.put([images.source, float(images.images.sum())])
+
+processes = [context.Process(target=learner) for _ in range(30)]
+for process in processes:
+    process.start()
+outcomes = [results.get(timeout=60) for _ in processes]
+for process in processes:
+    process.join()
+print("OUTCOMES " + json.dumps(outcomes))
+"""
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="starts its thirty processes with fork")
+@pytest.mark.parametrize("behaviour, source, most", [("good", "full", 4), ("garbage", "sample", 2)])
+def test_of_thirty_processes_one_fetches(server, tmp_path, behaviour, source, most):
+    mirror = server.mirror("FashionMNIST", behaviour)
+    command = [sys.executable, "-c", THIRTY, mirror, json.dumps(download.SHA256)]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    outcomes = json.loads(run.stdout.split("OUTCOMES ")[1])
+    assert len(outcomes) == 30 and {found for found, _ in outcomes} == {source} and len({total for _, total in outcomes}) == 1
+    assert sum(server.asked.values()) == most
+    assert run.stdout.count("downloading to") == 1
+
+
+# --- spoilt files, odd folders
+
+
+SPOILT = {
+    "truncated": lambda good, other: good[: len(good) // 2],
+    "swapped": lambda good, other: other,
+    "garbage": lambda good, other: b"\x1f\x8b" + bytes(100),
+    "empty": lambda good, other: b"",
+    "one bit": lambda good, other: good[:20] + bytes([good[20] ^ 1]) + good[21:],
+}
+
+
+@pytest.mark.parametrize("kind", SPOILT)
+@pytest.mark.parametrize("file", [FILES[0], FILES[3]])
+def test_a_spoilt_file_is_named_set_aside_and_fetched_again(server, monkeypatch, tmp_path, capsys, kind, file):
+    use(monkeypatch, server.mirror("FashionMNIST"))
+    load_images("FashionMNIST", "train")
+    spoilt = SPOILT[kind](server.files["FashionMNIST"][file], server.files["MNIST"][file])
+    (raw(tmp_path) / file).write_bytes(spoilt)
+    capsys.readouterr()
+    forget()
+    assert load_images("FashionMNIST", "train").source == "full"
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and str(raw(tmp_path) / file) in lines[0] and f"set aside as bad-{file}" in lines[0]
+    assert ("MNIST's" in lines[0].split(" but ")[1]) == (kind == "swapped")
+    assert (raw(tmp_path) / f"bad-{file}").read_bytes() == spoilt
+    assert (raw(tmp_path) / file).read_bytes() == server.files["FashionMNIST"][file]
+    assert server.asked[f"/good/FashionMNIST/{file}.gz"] == 2 and sum(server.asked.values()) == 5
+
+
+def test_a_spoilt_file_is_not_loaded_offline_either(server, monkeypatch, tmp_path):
+    use(monkeypatch, server.mirror("FashionMNIST"))
+    load_images("FashionMNIST", "train")
+    (raw(tmp_path) / FILES[0]).write_bytes(server.files["MNIST"][FILES[0]])
+    use(monkeypatch, NOWHERE)
+    forget()
+    assert load_images("FashionMNIST", "train").source == "sample"
+
+
+def test_a_download_that_was_killed_is_taken_up_where_it_stopped(server, monkeypatch, tmp_path):
+    raw(tmp_path).mkdir(parents=True)
+    (raw(tmp_path) / FILES[0]).write_bytes(server.files["FashionMNIST"][FILES[0]])
+    (raw(tmp_path) / f"part-{FILES[1]}").write_bytes(b"half")
+    (tmp_path / "cache/FashionMNIST/lock").touch()
+    use(monkeypatch, server.mirror("FashionMNIST"))
+    assert load_images("FashionMNIST", "train").source == "full"
+    assert sum(server.asked.values()) == 3
+    assert sorted(path.name for path in raw(tmp_path).iterdir()) == sorted(FILES)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_course_data(server, monkeypatch, tmp_path, capsys, packed):
+    folder = tmp_path / "mine/MNIST/raw"
+    folder.mkdir(parents=True)
+    for file, content in server.files["MNIST"].items():
+        (folder / (f"{file}.gz" if packed else file)).write_bytes(gzip.compress(content) if packed else content)
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path / "mine"))
+    assert load_images("MNIST", "train").source == "full" and capsys.readouterr().out == ""
+    assert not (tmp_path / "cache").exists()
+    assert load_images("FashionMNIST", "test").source == "sample"  # which it does not hold
+    assert "COURSE_DATA" in capsys.readouterr().out.splitlines()[0]
+
+
+def test_course_data_that_is_spoilt_is_named_and_left_alone(server, monkeypatch, tmp_path, capsys):
+    folder = tmp_path / "mine/FashionMNIST/raw"
+    folder.mkdir(parents=True)
+    for file in FILES:
+        (folder / file).write_bytes(server.files["MNIST"][file])
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path / "mine"))
+    use(monkeypatch, server.mirror("FashionMNIST"))
+    images = load_images("FashionMNIST", "train")
+    assert images.source == "full"
+    good = np.frombuffer(server.files["FashionMNIST"][FILES[0]], np.uint8, offset=16).astype(np.float32)
+    loaded = images.images.sum() + load_images("FashionMNIST", "validation").images.sum()
+    assert float(loaded) == pytest.approx(good.sum() / 255, rel=1e-5)
+    assert "MNIST's train-images-idx3-ubyte" in capsys.readouterr().out.splitlines()[0]
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+
+
+@pytest.mark.parametrize("home", ["missing", "a file", "read-only"])
+def test_without_a_home_a_temporary_folder_is_used_and_named(server, monkeypatch, tmp_path, capsys, home):
+    monkeypatch.delenv("COURSE_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    (tmp_path / "a file").touch()
+    if home == "read-only" and not Path("/proc/self").exists():
+        pytest.skip("needs a folder in which even root cannot write")
+    monkeypatch.setenv("HOME", "/proc" if home == "read-only" else str(tmp_path / home))
+    use(monkeypatch, server.mirror("FashionMNIST"))
+    assert load_images("FashionMNIST", "train").source == "full"
+    assert str(tmp_path / "tmp") in capsys.readouterr().out.splitlines()[0]
+    assert not (tmp_path / "missing").exists()
+    forget()
+    assert load_images("FashionMNIST", "train").source == "full"  # the next process finds it there
+    assert sum(server.asked.values()) == 4
+
+
+def test_no_room_on_the_disk(server, monkeypatch, tmp_path, capsys):
+    def full(self, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    use(monkeypatch, server.mirror("FashionMNIST"))
+    assert load_images("FashionMNIST", "train").source == "sample"
+    assert "No space left on device" in capsys.readouterr().out
