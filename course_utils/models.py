@@ -158,3 +158,30 @@ def growing_decoder(latent_dim: int, resize: bool = True) -> nn.Sequential:
 def resnet_autoencoder(latent_dim: int = 64, resnet: nn.Module | None = None, resize: bool = True) -> nn.Sequential:
     """``resnet_encoder`` and ``growing_decoder`` around a linear code of ``latent_dim`` numbers."""
     return nn.Sequential(resnet_encoder(latent_dim, resnet), growing_decoder(latent_dim, resize))
+
+
+class VariationalEncoder(nn.Module):
+    """Image (N, 1, 28, 28) -> a Gaussian over codes, written as its mean mu and the logarithm of its variance.
+
+    In train mode ``forward`` draws one code (N, latent_dim) for each image by the reparameterisation mu + sigma * noise; in
+    eval mode it returns mu. Source: Kingma and Welling, *Auto-Encoding Variational Bayes*, 2014.
+    """
+
+    def __init__(self, latent_dim: int, hidden: Sequence[int] = (256, 128)):
+        super().__init__()
+        self.body = stacked_autoencoder(latent_dim, hidden)[0][:-1]  # all but the layer that makes the code
+        self.mu, self.log_var = nn.Linear(hidden[-1], latent_dim), nn.Linear(hidden[-1], latent_dim)
+
+    def moments(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """mu and log sigma^2, each (N, latent_dim)."""
+        features = self.body(image)
+        return self.mu(features), self.log_var(features)
+
+    def forward(self, image: Tensor) -> Tensor:
+        mu, log_var = self.moments(image)
+        return mu + (log_var / 2).exp() * torch.randn_like(mu) if self.training else mu
+
+
+def variational_autoencoder(latent_dim: int = 10, hidden: Sequence[int] = (256, 128)) -> nn.Sequential:
+    """The stacked autoencoder with a :class:`VariationalEncoder` in place of its encoder; train it with ``training.elbo``."""
+    return nn.Sequential(VariationalEncoder(latent_dim, hidden), stacked_autoencoder(latent_dim, hidden)[1])

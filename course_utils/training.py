@@ -49,6 +49,24 @@ def classification(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(model(images), labels)
 
 
+def elbo(beta: float = 1.0) -> Loss:
+    """Minus the evidence lower bound of a variational autoencoder, in nats for each image: binary cross-entropy *summed* over
+    pixels plus ``beta`` times KL(N(mu, sigma^2) || N(0, I)) *summed* over code units; the mean over images comes last.
+
+    Source: Kingma and Welling, *Auto-Encoding Variational Bayes*, 2014, eq. 10; beta: Higgins et al., *beta-VAE*, 2017.
+    """
+
+    def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        mu, log_var = model[0].moments(images)
+        reconstructed = model[1](mu + (log_var / 2).exp() * torch.randn_like(mu))
+        distortion = F.binary_cross_entropy(_same_shape(reconstructed, images), images, reduction="sum")
+        kl = (mu**2 + log_var.exp() - 1 - log_var).sum() / 2
+        return (distortion + beta * kl) / len(images)
+
+    loss.__qualname__ = f"elbo({beta})"
+    return loss
+
+
 @dataclass
 class History:
     """What happened in each epoch: one entry an epoch in every list (``validation_loss`` is empty without validation)."""
