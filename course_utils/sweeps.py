@@ -108,9 +108,8 @@ def _run_block(block: list, build, corruptor, where: list, several: bool) -> lis
     """Train the block's models side by side, score each and store each; a block that fails is tried one model at a time."""
     if several:
         torch.set_num_threads(1)
-    done = [json.loads(file.read_text()) for _, file in block if file is not None and file.exists()]  # by a worker that died since
-    if len(done) == len(block):
-        return done
+    if all(file is not None and file.exists() for _, file in block):  # finished by a worker that died before it could report
+        return [json.loads(file.read_text()) for _, file in block]
     try:
         with _ONE_AT_A_TIME:
             rows = _train(block, build, corruptor, [_open(split) for split in where])
