@@ -6,13 +6,10 @@ tensor): reconstruction, denoising and classification are three short functions 
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
-import re
 import sys
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,51 +17,13 @@ from pathlib import Path
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from tqdm import tqdm
 
-from course_utils import plots, speed
+from course_utils import checkpoint as disk
+from course_utils import plots, preflight, speed
+from course_utils.losses import Loss, classification, denoising, elbo, reconstruction  # noqa: F401 (lessons say training.elbo)
 
-Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
 LOOK_EVERY = 25  # batches between two looks at the loss: on a GPU each look waits for the device
-
-
-def reconstruction(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """Mean squared error per pixel between each image and what the model makes of it; the labels are not used."""
-    return F.mse_loss(_same_shape(model(images), images), images)
-
-
-def denoising(corruptor: Callable[[Tensor], Tensor]) -> Loss:
-    """A loss: the model sees ``corruptor(images)`` and is compared with the clean images, in validation as well."""
-
-    def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        return F.mse_loss(_same_shape(model(corruptor(images)), images), images)
-
-    loss.__qualname__ = f"denoising({getattr(corruptor, '__qualname__', corruptor)})"
-    return loss
-
-
-def classification(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy in nats; the model returns one score (logit) for each class, (N, classes)."""
-    return F.cross_entropy(model(images), labels)
-
-
-def elbo(beta: float = 1.0) -> Loss:
-    """Minus the evidence lower bound of a variational autoencoder, in nats for each image: binary cross-entropy *summed* over
-    pixels plus ``beta`` times KL(N(mu, sigma^2) || N(0, I)) *summed* over code units; the mean over images comes last.
-
-    Source: Kingma and Welling, *Auto-Encoding Variational Bayes*, 2014, eq. 10; beta: Higgins et al., *beta-VAE*, 2017.
-    """
-
-    def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        mu, log_var = model[0].moments(images)
-        reconstructed = model[1](mu + (log_var / 2).exp() * torch.randn_like(mu))
-        distortion = F.binary_cross_entropy(_same_shape(reconstructed, images), images, reduction="sum")
-        kl = (mu**2 + log_var.exp() - 1 - log_var).sum() / 2
-        return (distortion + beta * kl) / len(images)
-
-    loss.__qualname__ = f"elbo({beta})"
-    return loss
 
 
 @dataclass
@@ -86,6 +45,13 @@ class History:
         losses = self.validation_loss or self.train_loss
         return losses.index(min(losses)) + 1 if losses else 0
 
+    def add(self, train_loss: float, validation_loss: float | None, seconds: float, learning_rate: float) -> None:
+        """One more epoch."""
+        self.train_loss.append(train_loss)
+        self.validation_loss += [] if validation_loss is None else [validation_loss]
+        self.seconds.append(seconds)
+        self.learning_rate.append(learning_rate)
+
     def table(self) -> pd.DataFrame:
         """One row for each epoch."""
         columns = {name: values for name, values in asdict(self).items() if isinstance(values, list) and values}
@@ -104,7 +70,7 @@ def fit(model: nn.Module, data, loss: Loss = reconstruction, *, epochs: int, bat
     """Train ``model`` in place and return the history. The model ends in eval mode, on the device it came from.
 
     Called twice, it trains on. Parameters with ``requires_grad=False`` stay as they are, and so do the running statistics
-    of layers that hold nothing else. Ctrl-C stops cleanly and returns what has been learned so far.
+    of layers that hold nothing else. Ctrl-C stops cleanly: ``history.stopped`` says so, the model keeps what it has learned.
 
     Args:
         data: an ``ImageSet``, a pair (images, labels) or images: float32 (N, …), pictures (N, 1 or 3, H, W) in [0, 1].
@@ -116,7 +82,7 @@ def fit(model: nn.Module, data, loss: Loss = reconstruction, *, epochs: int, bat
         patience: stop when the validation loss has not fallen for so many epochs; the best epoch's weights are kept.
         seed: of batch order and noise (``torch.manual_seed``); the model is initialised before, by the caller.
         device: chosen by itself (CUDA, else MPS, else CPU) unless given.
-        checkpoint: a file, written after each epoch. Run the same call again and training goes on where it was, exactly.
+        checkpoint: a file, written after each epoch. The same call goes on where it stopped, exactly; once done, it only loads.
         progress: show a bar; by itself only in a terminal or a notebook, and never with COURSE_PROGRESS=0.
         on_epoch: called as ``on_epoch(model, history)`` after each epoch.
 
@@ -124,115 +90,71 @@ def fit(model: nn.Module, data, loss: Loss = reconstruction, *, epochs: int, bat
         ValueError: a shape, range or setting that cannot work; or a checkpoint of another training.
         FloatingPointError: the loss became NaN or infinite.
     """
-    images, labels = _checked("data", data)
-    held_out = None if validation is None else _checked("validation", validation)
-    _check_settings(model, epochs, batch_size, lr, patience, validation)
-    home, device = _device_of(model), _choose_device(device)
+    images, labels = preflight.pair("data", data)
+    held_out = None if validation is None else preflight.pair("validation", validation)
+    preflight.check_settings(model, epochs, batch_size, lr, patience, validation)
+    home, device = next(model.parameters()).device, _choose_device(device)
     images, labels = images.to(device), labels.to(device)
     torch.manual_seed(seed)
-    speed.place(model, optimizer, device)
-    optimizer = optimizer or speed.adam(model, lr, device)
-    scheduler = schedule(optimizer) if schedule else None
-    history, best = History(), {}
-    bar = _Progress(progress, epochs, len(images))
+    history, best, bar = History(), {}, _Progress(progress, epochs, len(images))
     try:
-        _try_out(model, loss, images, labels, device)
-        for epoch in range(len(history) + 1, epochs + 1):
+        speed.place(model, optimizer, device, training=True)
+        optimizer = optimizer or speed.adam(model, lr, device)
+        scheduler = schedule(optimizer) if schedule else None
+        preflight.try_out(model, loss, images, labels)
+        if checkpoint:
+            settings = disk.settings(model, optimizer, scheduler, loss, (images, labels), held_out, batch_size=batch_size, seed=seed,
+                                     patience=patience, epochs=epochs if schedule else None)
+            best = disk.resume(checkpoint, settings, epochs, model, optimizer, scheduler, history)
+            bar.skip(len(history))
+        for epoch in range(len(history) + 1, 1 if history.stopped else epochs + 1):
+            start, rate = time.perf_counter(), optimizer.param_groups[0]["lr"]
             with speed.switched_on(device):
-                start, losses = time.perf_counter(), []
-                _train_mode(model)
-                for batch in torch.randperm(len(images)).to(device).split(batch_size):
-                    value = loss(model, images[batch], labels[batch])
-                    optimizer.zero_grad()
-                    value.backward()
-                    optimizer.step()
-                    losses.append(value.detach())
-                    if len(losses) % LOOK_EVERY == 0:
-                        bar.show(epoch, len(losses) * batch_size, _finite(losses, epoch, optimizer))
-                _finite(losses, epoch, optimizer)
+                train_loss = _train_one_epoch(model, images, labels, loss, optimizer, batch_size, bar, epoch)
+            seconds = time.perf_counter() - start
             model.eval()
-            history.train_loss.append(_mean(losses, len(images), batch_size))
-            history.seconds.append(time.perf_counter() - start)
-            history.learning_rate.append(optimizer.param_groups[0]["lr"])
-            if held_out is not None:
-                history.validation_loss.append(_validation_loss(model, loss, held_out, seed, device))
+            history.add(train_loss, _validation_loss(model, loss, held_out, seed, device) if held_out else None, seconds, rate)
             if patience and history.best_epoch == epoch:
                 best = {name: value.clone() for name, value in model.state_dict().items()}
-            if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
-                scheduler.step((history.validation_loss or history.train_loss)[-1])
-            elif scheduler:
-                scheduler.step()
-            bar.show(epoch, len(images), history.train_loss[-1], history.validation_loss)
-            if on_epoch:
-                on_epoch(model, history)
             if patience and epoch - history.best_epoch >= patience:
                 history.stopped = "early"
+            if scheduler:
+                plateau = isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
+                scheduler.step(*[(history.validation_loss or history.train_loss)[-1]] if plateau else [])
+            if checkpoint:
+                disk.write(checkpoint, settings, model, optimizer, scheduler, history, best)
+            bar.show(epoch, len(images), history.train_loss[-1], history.validation_loss)
+            if on_epoch:
+                with preflight.own_noise(device):
+                    on_epoch(model, history)
+            if history.stopped:
                 break
     except KeyboardInterrupt:
         history.stopped = "interrupted"
-        print(f"Stopped by you in epoch {len(history) + 1} of {epochs}; the model keeps what it has learned so far.")
+        print(f"Stopped by you after {len(history)} of {epochs} epochs; the model keeps what it has learned.")
     finally:
         bar.close()
         if best:
             model.load_state_dict(best)
-        speed.place(model, optimizer, home)
+        speed.place(model, optimizer, home, training=False)
         model.eval()
     return history
 
 
-def _checked(name: str, data) -> tuple[Tensor, Tensor]:
-    """(images, labels) of an ImageSet, a pair or a tensor, or a ValueError in plain words."""
-    images, labels = (data.images, data.labels) if hasattr(data, "images") else data if isinstance(data, (tuple, list)) else (data, None)
-    if not isinstance(images, Tensor) or not images.is_floating_point():
-        kind = f"{images.dtype} tensor" if isinstance(images, Tensor) else type(images).__name__
-        raise ValueError(f"{name}: images must be a float32 tensor, pixels in [0, 1], got a {kind}; load_images returns such")
-    if not len(images):
-        raise ValueError(f"{name}: there is no image in it")
-    labels = torch.zeros(len(images), dtype=torch.long) if labels is None else torch.as_tensor(labels)
-    if len(labels) != len(images):
-        raise ValueError(f"{name}: {len(images)} images but {len(labels)} labels")
-    low, high = (float(bound) for bound in torch.aminmax(images))
-    if not math.isfinite(low + high):
-        raise ValueError(f"{name}: the images hold NaN or infinite values")
-    if images.dim() == 4 and images.shape[1] in (1, 3) and (low < 0 or high > 1):
-        raise ValueError(f"{name}: pixels must lie in [0, 1], found {low:g} to {high:g}; divide by 255, or normalise inside the model")
-    return images, labels
-
-
-def _check_settings(model, epochs, batch_size, lr, patience, validation) -> None:
-    for name, number in {"epochs": epochs, "batch_size": batch_size, "patience": 1 if patience is None else patience}.items():
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise ValueError(f"{name} must be a positive integer, got {number!r}")
-    if not lr > 0:
-        raise ValueError(f"lr, the learning rate, must be a positive number, got {lr!r}")
-    if patience and validation is None:
-        raise ValueError("patience watches the validation loss: pass validation=… as well")
-    if not any(p.requires_grad for p in model.parameters()):
-        raise ValueError("the model has no parameter that may learn: all are frozen (requires_grad=False)")
-
-
-def _try_out(model: nn.Module, loss: Loss, images: Tensor, labels: Tensor, device: torch.device) -> None:
-    """The loss of two images, those with the smallest and the largest label, so that mistakes show before the first step."""
-    two = torch.stack([labels.argmin(), labels.argmax()]) if labels.dim() == 1 else torch.arange(2, device=device) % len(labels)
-    model.eval()
-    with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
-        try:
-            value = loss(model, images[two], labels[two])
-        except (RuntimeError, IndexError, TypeError, ValueError) as error:
-            raise ValueError(f"the loss cannot be computed on images of shape {tuple(images[two].shape)} and labels "
-                             f"{labels[two].tolist()}: {error}") from error
-    if not isinstance(value, Tensor) or value.dim() or not value.is_floating_point():
-        raise ValueError(f"loss(model, images, labels) must return one number, a scalar tensor, got {value!r:.60}")
-
-
-def _same_shape(output: Tensor, images: Tensor) -> Tensor:
-    if output.shape != images.shape:
-        raise ValueError(f"the model returns shape {tuple(output.shape)}, the images have {tuple(images.shape)}; they must agree")
-    return output
-
-
-def _device_of(model: nn.Module) -> torch.device:
-    return next(model.parameters()).device
+def _train_one_epoch(model, images, labels, loss, optimizer, batch_size, bar, epoch) -> float:
+    """One pass over all images in a new random order; returns the mean loss. This is the loop that does all the learning."""
+    _train_mode(model)
+    losses = []
+    for batch in torch.randperm(len(images)).to(images.device).split(batch_size):
+        value = loss(model, images[batch], labels[batch])
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        losses.append(value.detach())
+        if len(losses) % LOOK_EVERY == 0:
+            bar.show(epoch, len(losses) * batch_size, _finite_mean(losses[-LOOK_EVERY:], epoch, len(losses), optimizer))
+    _finite_mean(losses[-LOOK_EVERY:], epoch, len(losses), optimizer)
+    return _mean(losses, len(images), batch_size)
 
 
 def _choose_device(device: str | torch.device | None) -> torch.device:
@@ -257,22 +179,21 @@ def _mean(losses: Sequence[Tensor], n: int, batch_size: int) -> float:
     return float((values * sizes).sum() / n)
 
 
-def _finite(losses: Sequence[Tensor], epoch: int, optimizer: torch.optim.Optimizer) -> float:
-    """The mean of the latest losses, or a FloatingPointError that names the first batch where it went wrong."""
-    recent = torch.stack(losses[-LOOK_EVERY:])
-    mean = float(recent.mean())
-    if not math.isfinite(mean):
-        batch = len(losses) - len(recent) + int((~recent.isfinite()).nonzero()[0]) + 1
-        raise FloatingPointError(f"the loss became {float(recent[batch - len(losses) - 1]):g} in epoch {epoch}, batch {batch}, at learning "
-                                 f"rate {optimizer.param_groups[0]['lr']:g}; try a smaller learning rate")
-    return mean
+def _finite_mean(recent: list[Tensor], epoch: int, batch: int, optimizer: torch.optim.Optimizer) -> float:
+    """The mean of the latest losses up to ``batch``, or a FloatingPointError that names the first batch where it went wrong."""
+    values = torch.stack(recent).tolist()
+    bad = next((i for i, value in enumerate(values) if not math.isfinite(value)), None)
+    if bad is not None:
+        raise FloatingPointError(f"the loss became {values[bad]:g} in epoch {epoch}, batch {batch - len(values) + bad + 1}, at learning rate "
+                                 f"{optimizer.param_groups[0]['lr']:g}; build the model anew and try a smaller rate")
+    return sum(values) / len(values)
 
 
 @torch.no_grad()
 def _validation_loss(model: nn.Module, loss: Loss, held_out: tuple[Tensor, Tensor], seed: int, device: torch.device) -> float:
     """The loss over the validation images; a loss that draws noise draws the same in every epoch."""
     images, labels = held_out
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+    with preflight.own_noise(device):
         torch.manual_seed(seed)
         losses = [loss(model, x.to(device), y.to(device)) for x, y in zip(images.split(1000), labels.split(1000))]
     return _mean(losses, len(images), 1000)
@@ -286,6 +207,10 @@ class _Progress:
         quiet = os.environ.get("COURSE_PROGRESS") == "0" or "PYTEST_CURRENT_TEST" in os.environ
         self.n, self.epochs = n, epochs
         self.bar = tqdm(total=epochs * n, unit=" images", unit_scale=True, disable=not (seen and not quiet if wanted is None else wanted))
+
+    def skip(self, epochs: int) -> None:
+        """Epochs that a checkpoint holds are done, but took no time now."""
+        self.bar.n = self.bar.initial = epochs * self.n
 
     def show(self, epoch: int, images: int, loss: float, validation: Sequence[float] = ()) -> None:
         self.bar.set_description(f"epoch {epoch}/{self.epochs}", refresh=False)

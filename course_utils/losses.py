@@ -1,0 +1,58 @@
+"""What is learned: plain functions ``loss(model, images, labels)`` that return one number, a scalar tensor.
+
+Images are float32 (N, 1, 28, 28) in [0, 1] unless a function says otherwise; labels int64 (N,), zeros where there are none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
+
+
+def reconstruction(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """Mean squared error per pixel between each image and what the model makes of it; the labels are not used."""
+    return F.mse_loss(_same_shape(model(images), images), images)
+
+
+def denoising(corruptor: Callable[[Tensor], Tensor]) -> Loss:
+    """A loss: the model sees ``corruptor(images)`` and is compared with the clean images, in validation as well."""
+
+    def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        return F.mse_loss(_same_shape(model(corruptor(images)), images), images)
+
+    loss.__qualname__ = f"denoising({getattr(corruptor, '__qualname__', corruptor)})"
+    return loss
+
+
+def classification(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy in nats; the model returns one score (logit) for each class, (N, classes)."""
+    return F.cross_entropy(model(images), labels)
+
+
+def elbo(beta: float = 1.0) -> Loss:
+    """Minus the evidence lower bound of a variational autoencoder, in nats for each image: binary cross-entropy *summed* over
+    pixels plus ``beta`` times KL(N(mu, sigma^2) || N(0, I)) *summed* over code units; the mean over images comes last.
+
+    Source: Kingma and Welling, *Auto-Encoding Variational Bayes*, 2014, eq. 10; beta: Higgins et al., *beta-VAE*, 2017.
+    """
+
+    def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        mu, log_var = model[0].moments(images)
+        reconstructed = model[1](mu + (log_var / 2).exp() * torch.randn_like(mu))
+        distortion = F.binary_cross_entropy(_same_shape(reconstructed, images), images, reduction="sum")
+        kl = (mu**2 + log_var.exp() - 1 - log_var).sum() / 2
+        return (distortion + beta * kl) / len(images)
+
+    loss.__qualname__ = f"elbo({beta})"
+    return loss
+
+
+def _same_shape(output: Tensor, images: Tensor) -> Tensor:
+    if output.shape != images.shape:
+        raise ValueError(f"the model returns shape {tuple(output.shape)}, the images have {tuple(images.shape)}; they must agree")
+    return output
