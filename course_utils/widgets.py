@@ -33,8 +33,7 @@ class Panel(ipywidgets.VBox):
     def __init__(self, draw: Draw, controls: Mapping[str, ipywidgets.Widget], columns: int = 1):
         self._draw, self._controls = draw, controls
         self._image, self._words = ipywidgets.Image(format="png"), ipywidgets.HTML()
-        self._image.layout.max_width = "100%"
-        self._image.layout.object_fit = "contain"
+        self._image.layout = {"max_width": "100%", "align_self": "flex-start"}  # its own size, not the page's width
         for control in controls.values():
             control.style = WIDE
             control.layout.width = "26em"
@@ -134,7 +133,7 @@ def corrupt_and_restore(models: Mapping[str, Callable[[Tensor], Tensor]], images
         return figure, f"Image {image}, {kind} at level {level:.2f}. PSNR: " + ", ".join(f"{name} {q}" for name, q in quality.items()) + "."
 
     return Panel(draw, {"image": _choice("image", len(images), 0),
-                        "kind": ipywidgets.Dropdown(options=list(corruptors), description="kind of corruption"),
+                        "kind": ipywidgets.SelectionSlider(options=list(corruptors), description="kind of corruption"),
                         "level": _slider("level", 0.0, 0.95, 0.475)})
 
 

@@ -1,0 +1,180 @@
+"""Every notebook in a real JupyterLab in a real browser: restart and run all, no error, every widget moved by keyboard.
+
+Needs Debian's `chromium`. Runs on the sample, on copies in a temporary folder. Screenshots are left in build/screenshots.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SHOTS = ROOT / "build/screenshots"
+NOTEBOOKS = [Path(os.environ["DEVNB"])] if "DEVNB" in os.environ else sorted((ROOT / "notebooks").glob("*.ipynb")) + sorted((ROOT / "solutions").glob("*/*.ipynb"))
+BROWSER = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]
+DONE = "every cell of this notebook ran"
+SETTINGS = {
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "notebook-extension/tracker": {"windowingMode": "none"},  # keep all cells in the page, so that each can be looked at
+    "docmanager-extension/plugin": {"autosave": False},
+}
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if BROWSER is None:
+        message = "no chromium on this machine: install it (Debian: apt-get install chromium) to test the notebooks in a browser"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """A JupyterLab with a home of its own; yields its folder and its address."""
+    home = tmp_path_factory.mktemp("lab")
+    work = home / "course"
+    work.mkdir()
+    for name, values in SETTINGS.items():
+        path = home / "settings/@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "COURSE_DATA": "sample", "COURSE_PROGRESS": "0", "HOME": str(home), "JUPYTER_PREFER_ENV_PATH": "1",
+                   "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    for variable, folder in {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime",
+                             "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}.items():
+        environment[variable] = str(home / folder)
+    server = subprocess.Popen([sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", f"--port={port}", "--ServerApp.port_retries=0",
+                               "--IdentityProvider.token=course", "--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={work}"], env=environment, cwd=work,
+                              stdout=open(home / "log", "w"), stderr=subprocess.STDOUT)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(120):
+            try:
+                urllib.request.urlopen(f"{address}/api?token=course", timeout=5)
+                break
+            except OSError:
+                assert server.poll() is None, (home / "log").read_text()[-2000:]
+                time.sleep(0.5)
+        yield work, address
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def run_all(page):
+    """Restart the kernel and run every cell; wait until the last one has printed its mark."""
+    page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    page.get_by_role("menuitem", name="Restart Kernel and Run All Cells…").click()
+    page.get_by_role("button", name="Confirm Kernel Restart").click()
+    mark = page.locator(".jp-Cell").last.locator(".jp-OutputArea-output", has_text=DONE)
+    mark.wait_for(state="detached", timeout=30_000)  # what an earlier run printed is cleared first
+    running = page.locator(".jp-InputPrompt", has_text="*")
+    mark.or_(running).first.wait_for(timeout=60_000)
+    deadline = time.monotonic() + 900
+    while running.count() and not mark.count():
+        page.wait_for_timeout(300)
+        assert time.monotonic() < deadline, "the notebook did not come to its end within 15 minutes"
+    page.wait_for_timeout(1000)
+    assert mark.count(), f"a cell stopped the run: {page.locator('.jp-OutputArea-output').last.inner_text()[-600:]}"
+
+
+def pictures(page, panel):
+    """The bytes of a panel's picture, as a digest."""
+    return panel.locator("img").first.evaluate(
+        "async image => Array.from(new Uint8Array(await crypto.subtle.digest('SHA-256', await (await fetch(image.src)).arrayBuffer()))).join()")
+
+
+def move(page, panel, handle, key):
+    """Press a key on a control and wait until the picture differs; returns the new picture and the seconds it took."""
+    before = pictures(page, panel)
+    start = time.monotonic()
+    handle.focus()
+    page.keyboard.press(key)
+    while time.monotonic() - start < 15:
+        after = pictures(page, panel)
+        if after != before:
+            return after, time.monotonic() - start
+        page.wait_for_timeout(20)
+    raise AssertionError(f"{key} on a control of {panel.get_attribute('class')} changed nothing")
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: f"{path.parent.parent.name or ''}/{path.stem}".lstrip("/"))
+def test_notebook_runs_in_jupyterlab(browser, lab, notebook):
+    work, address = lab
+    nb = nbformat.read(notebook, as_version=4)
+    for cell in nb.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    nb.cells.append(nbformat.v4.new_code_cell(f"print({DONE!r})"))
+    name = f"{notebook.parent.name}_{notebook.name}"
+    nbformat.write(nb, work / name)
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    try:
+        page.goto(f"{address}/lab/tree/{name}?reset&token=course")
+        page.locator("#jp-bottom-panel", has_text="| Idle").wait_for(timeout=120_000)
+        run_all(page)
+        panels = page.locator(".jp-OutputArea-output .widget-vbox:has(img)")
+        seconds = []
+        for index in range(panels.count()):
+            panel = panels.nth(index)
+            panel.scroll_into_view_if_needed()
+            for control in panel.locator(".widget-slider .noUi-handle").all():
+                if control.locator("xpath=ancestor-or-self::*[@disabled]").count():
+                    continue  # a dead unit
+                at_end = control.get_attribute("aria-valuenow") == control.get_attribute("aria-valuemax")
+                keys = ["ArrowLeft", "ArrowRight"] if at_end else ["ArrowRight", "ArrowLeft"]
+                first = pictures(page, panel)
+                move(page, panel, control, keys[0])
+                back, took = move(page, panel, control, keys[1])
+                assert back == first, "the picture did not come back"
+                seconds.append(took)
+        if "widgets." in "".join(cell.source for cell in nb.cells if cell.cell_type == "code" and "live_training" not in cell.source):
+            assert seconds, "the notebook has widgets, but none was found in the page"
+            print(f"{len(seconds)} controls moved and moved back; median answer {1000 * statistics.median(seconds):.0f} ms")
+            run_all(page)  # Run all twice
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        height = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-WindowedPanel-outer").evaluate("panel => panel.scrollHeight")
+        for theme in ("light", "dark") if panels.count() else ("light",):
+            if theme == "dark":
+                page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
+                page.wait_for_timeout(1500)
+            page.set_viewport_size({"width": 1400, "height": min(height + 150, 16_000)})
+            page.wait_for_timeout(500)
+            page.screenshot(path=SHOTS / f"{notebook.parent.name}-{notebook.stem}-{theme}.png")
+        page.set_viewport_size({"width": 1400, "height": 1000})
+        page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+        page.wait_for_function("() => !document.querySelector('.lm-TabBar-tab.lm-mod-current.jp-mod-dirty')", timeout=30_000)
+    except Exception:
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=SHOTS / f"FAILED-{name}.png")
+        raise
+    finally:
+        page.close()
+    saved = nbformat.read(work / name, as_version=4)
+    code = [cell for cell in saved.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), "some cell did not run, or not in its order"
+    for cell in code:
+        if "raises-exception" not in cell.metadata.get("tags", []):
+            assert not [output for output in cell.outputs if output.output_type == "error"], cell.source
