@@ -1,0 +1,351 @@
+"""Grades a folder or zip of submissions.
+
+    python grading/grade.py SUBMISSIONS [--students list.csv] [--again] [--jobs 2] [--unsafe-without-sandbox]
+
+Writes into grading/work (or --out): grades.csv, feedback/<student>.html, summary.png. Run it again at any time: what was
+graded is kept, what changed is graded anew, and a mark never outlives the submission or the exercise that it was given for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import csv
+import hashlib
+import json
+import multiprocessing
+import os
+import secrets
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from grading import assemble, collect, judging, report, sandbox  # noqa: E402
+
+VERSION_OF = ("runner.py", "sandbox.py", "assemble.py", "judging.py", "grade.py", "secret_images.py")
+
+
+@dataclass
+class Result:
+    """What came of one submission."""
+
+    student: str
+    exercise: str
+    status: str  # graded | timed out | crashed | tampered | missing | unreadable | not graded
+    points: dict[str, float] = field(default_factory=dict)  # question -> automatic points
+    messages: dict[str, str] = field(default_factory=dict)  # question -> why points are missing
+    notes: list[str] = field(default_factory=list)
+    cells: list[dict] = field(default_factory=list)  # what ran and what it showed, for the feedback
+    seconds: float = 0.0
+    fingerprint: str = ""
+
+
+def exercise_path(name: str) -> Path:
+    return ROOT / "exercises" / name / f"{name}.ipynb"
+
+
+def all_exercises() -> dict[str, list[dict]]:
+    """Name -> cells of the student version, of every exercise that has hidden questions."""
+    found = {}
+    for path in sorted((ROOT / "exercises").glob("*/*.ipynb")):
+        if path.stem == path.parent.name:
+            try:
+                judging.questions(path.stem)
+            except ModuleNotFoundError:
+                continue
+            found[path.stem] = assemble.exercise_cells(path)
+    return found
+
+
+def fingerprint(submission: collect.Submission, secret: str) -> str:
+    """Changes with the submission, the exercise, its questions and the grader."""
+    digest = hashlib.sha256(secret.encode())
+    digest.update(submission.data if submission.data is not None else b"too large")
+    checks = ROOT / "grading/checks" / (judging.module_name(submission.exercise) + ".py")
+    for path in [exercise_path(submission.exercise), checks, *(ROOT / "grading" / name for name in VERSION_OF)]:
+        digest.update(path.read_bytes() if path.exists() else b"-")
+    return digest.hexdigest()
+
+
+def ask(box: sandbox.Box, question: judging.Question, given: dict, seed: int) -> list[dict]:
+    """Put one question to the student's process.
+
+    Raises:
+        judging.Wrong: no answer came.
+        TimeoutError: not in time.
+        sandbox.BoxEnded: the box is gone.
+    """
+    def reply() -> dict:
+        message = box.receive()
+        if message["kind"] == "late":
+            raise TimeoutError(f"no answer within {question.seconds:.0f} s")
+        return message
+
+    def end(message: dict) -> None:
+        while message["kind"] != "ended":
+            message = reply()
+
+    box.send({"source": judging.source_of(question), "given": judging.pack(given), "seed": seed, "seconds": question.seconds})
+    message, answers = reply(), []
+    if message["kind"] != "prepared":
+        end(message)
+        raise judging.Wrong(str(message.get("text") or "your code ended the process")[:600])
+    try:
+        for step, function in enumerate(question.ask):
+            box.send({"ask": function.__name__, "given": judging.pack(question.then(step, given, answers) if question.then and step else given)})
+            message = reply()
+            if message["kind"] != "answer":
+                text = message.get("text") or "your code ended the process"
+                raise judging.Wrong(str(text)[:600])
+            answers.append(judging.unpack(message))
+            message = reply()
+            if message["kind"] != "asked":
+                raise judging.Wrong("the answer did not come in the form that was asked for")
+    except judging.Wrong:
+        if message["kind"] != "ended":
+            while message["kind"] not in ("asked", "ended"):
+                message = reply()
+            if message["kind"] == "asked":
+                box.send({"done": True})
+                end(reply())
+        raise
+    box.send({"done": True})
+    end(reply())
+    return answers
+
+
+def grade(submission: collect.Submission, secret: str, bwrap: str | None, limits: sandbox.Limits) -> Result:
+    """Grade one submission; never raises for anything that a submission does."""
+    start = time.monotonic()
+    result = Result(submission.student, submission.exercise, "graded")
+    template = assemble.exercise_cells(exercise_path(submission.exercise))
+    questions = judging.questions(submission.exercise)
+    result.points = {question.name: 0.0 for question in questions}
+    try:
+        if submission.data is None:
+            raise assemble.Unreadable(f"the file is larger than {assemble.LARGEST_FILE >> 20} MiB: clear all outputs and hand it in again")
+        assembled = assemble.assemble(template, assemble.read(submission.data))
+    except assemble.Unreadable as error:
+        result.status, result.notes = "unreadable", [f"Not graded: {error}."]
+        return result
+    result.notes += assembled.notes
+    worth = {cell.key: cell.points for cell in assembled.cells if cell.points and not cell.manual}
+    for cell in assembled.cells:
+        if cell.manual and assemble.unanswered(cell, template):
+            result.points[cell.key], result.messages[cell.key] = 0.0, "No answer."
+    shown = [{**asdict(cell), "outputs": [], "error": ""} for cell in assembled.cells]
+    result.cells = shown
+    code = [(number, cell) for number, cell in enumerate(assembled.cells) if cell.kind == "code"]
+    late = []
+    try:
+        with tempfile.TemporaryDirectory() as scratch, sandbox.Box(bwrap, limits, Path(scratch)) as box:
+            box.send({"limits": box.rlimits() if bwrap else {}, "cells": [
+                {"key": str(number), "source": cell.source, "seconds": limits.cell_seconds} for number, cell in code]})
+            while (message := box.receive())["kind"] != "ran":
+                if message["kind"] == "cell" and str(message.get("key")).isdigit() and int(message["key"]) < len(shown):
+                    cell = shown[int(message["key"])]
+                    cell["outputs"], cell["error"] = report.only_known(message.get("outputs")), str(message.get("error", ""))[:100]
+                    if cell["error"] == "OutOfTime":
+                        late.append("a cell")
+            traces = [str(trace)[:200] for trace in message.get("traces", [])][:5] if isinstance(message.get("traces"), list) else []
+            if traces:
+                result.status = "tampered"
+                result.notes.append(f"For the teacher: {'; '.join(traces)}.")
+            for question in questions:
+                given = question.given(judging.random_for(secret, question.name))
+                try:
+                    answers = ask(box, question, given, seed=int(secret[:6], 16))
+                    judging.judge(question, given, answers)
+                    result.points[question.name] = worth[question.name]
+                except judging.Wrong as wrong:
+                    result.messages[question.name] = str(wrong)
+                except TimeoutError as error:
+                    result.messages[question.name] = f"Out of time: {error}."
+                    late.append(question.name)
+    except sandbox.BoxEnded as ended:
+        result.status = ended.reason
+        result.notes.append(f"Grading stopped: {ended}.")
+        for question in questions:
+            if not result.points[question.name]:
+                result.messages.setdefault(question.name, "Not reached: " + str(ended) + ".")
+    if late and result.status == "graded":
+        result.status = "timed out"
+        result.notes.append(f"Out of time in {', '.join(late)}; the rest was graded.")
+    result.seconds = round(time.monotonic() - start, 1)
+    return result
+
+
+def grade_or_say(submission: collect.Submission, secret: str, bwrap: str | None, limits: sandbox.Limits) -> Result:
+    """As ``grade``; a fault of the grader itself becomes 'not graded', never a mark."""
+    try:
+        return grade(submission, secret, bwrap, limits)
+    except Exception as error:
+        return Result(submission.student, submission.exercise, "not graded", notes=[f"The grader failed: {type(error).__name__}: {error}"])
+
+
+def solution_submission(name: str) -> collect.Submission:
+    return collect.Submission("(solution)", name, "solutions", (ROOT / "solutions" / name / f"{name}.ipynb").read_bytes())
+
+
+def untouched_submission(name: str) -> collect.Submission:
+    return collect.Submission("(untouched exercise)", name, "exercises", exercise_path(name).read_bytes())
+
+
+def canaries(names: list[str], secret: str, bwrap: str | None, limits: sandbox.Limits) -> list[str]:
+    """Grade the solution and the untouched exercise before anyone else: the one must get every point, the other none. Returns what is wrong."""
+    wrong = []
+    for name in names:
+        worth = report.worth(assemble.exercise_cells(exercise_path(name)))
+        automatic = {key: points for key, (points, manual) in worth.items() if not manual}
+        right = grade_or_say(solution_submission(name), secret, bwrap, limits)
+        if {key: right.points.get(key) for key in automatic} != automatic or right.status != "graded":
+            wrong.append(f"{name}: the solution does not get full marks ({right.status}; {right.messages or right.notes})")
+        none = grade_or_say(untouched_submission(name), secret, bwrap, limits)
+        if any(none.points.values()) or none.status != "graded":
+            wrong.append(f"{name}: the untouched exercise gets points, or does not run ({none.status}; {none.points})")
+    return wrong
+
+
+class Work:
+    """The folder of a grading run: a result for each submission, written whole or not at all."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.results = folder, folder / "results"
+        self.results.mkdir(parents=True, exist_ok=True)
+        os.chmod(folder, 0o700)
+        key = folder / "secret"
+        if not key.exists():
+            write(key, secrets.token_hex(16))
+        self.secret = key.read_text()
+
+    def path(self, student: str, exercise: str) -> Path:
+        return self.results / f"{hashlib.sha256(f'{exercise}/{student}'.encode()).hexdigest()[:20]}.json"
+
+    def kept(self, submission: collect.Submission, mark: str) -> Result | None:
+        """The result of an earlier run, if it is of this very submission; any other is deleted, so that no old mark stands."""
+        path = self.path(submission.student, submission.exercise)
+        try:
+            result = Result(**json.loads(path.read_text(encoding="utf-8")))
+            if result.fingerprint == mark and result.status != "not graded":
+                return result
+        except (OSError, ValueError, TypeError):
+            pass
+        path.unlink(missing_ok=True)
+        return None
+
+    def keep(self, result: Result) -> None:
+        write(self.path(result.student, result.exercise), json.dumps(asdict(result)))
+
+
+def write(path: Path, text: str) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def read_students(path: Path | None) -> list[str]:
+    """The class list: the first column of a CSV file, or one name a line."""
+    if path is None:
+        return []
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        return [collect.clean_name(row[0]) for row in csv.reader(file) if row and row[0].strip()]
+
+
+def run(source: Path, out: Path, *, students: list[str] = (), only: str = "", jobs: int = 0, again: bool = False, bwrap: str | None = None,
+        limits: sandbox.Limits = sandbox.Limits(), check_grader: bool = True, say=print) -> list[Result]:
+    """Grade everything in ``source`` into ``out``."""
+    exercises = all_exercises()
+    submissions = collect.collect(source, {only: exercises[only]} if only else exercises)
+    if only:
+        for submission in submissions:
+            submission.exercise = submission.exercise or only
+    work = Work(out)
+    results: dict[tuple[str, str], Result] = {}
+    todo = []
+    for submission in submissions:
+        key = submission.student, submission.exercise
+        if not submission.exercise:
+            results[key] = Result(submission.student, "", "unreadable", notes=[f"Which exercise {submission.path} belongs to cannot be told."])
+            continue
+        mark = fingerprint(submission, work.secret)
+        kept = work.kept(submission, "" if again else mark)
+        if kept is None:
+            todo.append((submission, mark))
+            results[key] = Result(submission.student, submission.exercise, "not graded", notes=["Grading has not reached this submission."])
+        else:
+            results[key] = kept
+    names = sorted({submission.exercise for submission in submissions if submission.exercise})
+    for name in names:
+        for student in students:
+            known = any(who == student or who.rpartition(" ")[0] == student for who, what in results if what == name)
+            if not known:
+                results[student, name] = Result(student, name, "missing", notes=["Nothing was handed in."])
+    say(f"{len(submissions)} submissions of {len(names)} exercises: {len(submissions) - len(todo)} graded before, {len(todo)} to grade")
+    report.write_grades(out / "grades.csv", list(results.values()), exercises, work)  # from here on no old mark stands in the table
+    if todo and check_grader:
+        started = sorted({submission.exercise for submission, _ in todo})
+        say(f"first the solution and the untouched exercise of {', '.join(started)}, as a check of the grader …")
+        wrong = canaries(started, work.secret, bwrap, limits)
+        if wrong:
+            raise SystemExit("grading stopped, since the grader itself is not right here:\n  " + "\n  ".join(wrong))
+    with concurrent.futures.ProcessPoolExecutor(jobs or os.cpu_count() or 1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        futures = {pool.submit(grade_or_say, submission, work.secret, bwrap, limits): (submission, mark) for submission, mark in todo}
+        for number, future in enumerate(concurrent.futures.as_completed(futures), 1):
+            submission, mark = futures[future]
+            try:
+                result = future.result()
+            except Exception as error:  # the worker died: the machine's fault or an attack, in either case no mark
+                result = Result(submission.student, submission.exercise, "not graded", notes=[f"The grader's process died: {error}"])
+            result.fingerprint = mark
+            results[submission.student, submission.exercise] = result
+            if result.status != "not graded":
+                work.keep(result)
+            say(f"[{number}/{len(todo)}] {submission.student}, {submission.exercise}: {result.status}, {sum(result.points.values()):g} points, {result.seconds:.0f} s")
+    everything = sorted(results.values(), key=lambda result: (result.exercise, result.student))
+    report.write_all(out, everything, exercises, work)
+    return everything
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("submissions", type=Path)
+    parser.add_argument("--out", type=Path, default=ROOT / "grading/work", help="where marks and feedback go")
+    parser.add_argument("--students", type=Path, help="class list (CSV, first column): who handed in nothing gets a line, too")
+    parser.add_argument("--exercise", default="", help="all notebooks are of this exercise, whatever they are called")
+    parser.add_argument("--jobs", type=int, default=0, help="submissions at a time (default: one for each core)")
+    parser.add_argument("--again", action="store_true", help="grade everything anew")
+    parser.add_argument("--unsafe-without-sandbox", action="store_true", help="run the students' code unprotected, with your rights")
+    options = parser.parse_args()
+    if not str(options.submissions) or str(options.submissions) == ".":
+        parser.error("name a folder or zip of submissions: make grade SUBMISSIONS=path")
+    os.environ["COURSE_DATA"] = "sample"  # every submission is graded on the same images, which every machine has
+    bwrap = None
+    if not options.unsafe_without_sandbox:
+        try:
+            bwrap = sandbox.find_sandbox()
+        except sandbox.NoSandbox as error:
+            print(f"grading refused: {error}.\nA submission is a program. To run them with all your rights nevertheless, add --unsafe-without-sandbox.", file=sys.stderr)
+            return 2
+    if options.exercise and options.exercise not in all_exercises():
+        parser.error(f"no exercise is called {options.exercise}; there are: {', '.join(all_exercises())}")
+    try:
+        results = run(options.submissions, options.out.resolve(), students=read_students(options.students), only=options.exercise, jobs=options.jobs,
+                      again=options.again, bwrap=bwrap)
+    except collect.NothingFound as error:
+        print(f"grading stopped: {error}", file=sys.stderr)
+        return 1
+    not_graded = sum(result.status == "not graded" for result in results)
+    print(f"\n{options.out / 'grades.csv'}\n{options.out / 'feedback'}\n{options.out / 'summary.png'}")
+    if not_graded:
+        print(f"{not_graded} could not be graded: run the same command again, it goes on there", file=sys.stderr)
+    return 1 if not_graded else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
