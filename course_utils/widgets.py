@@ -71,6 +71,7 @@ def _row(images: Mapping[str, Tensor]) -> Figure:
         ax.imshow(image.reshape(28, 28).numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         ax.set_title(name, fontsize=10)
         ax.axis("off")
+    fig.get_layout_engine().set(h_pad=0.1)
     return fig
 
 
@@ -134,7 +135,7 @@ def corrupt_and_restore(models: Mapping[str, Callable[[Tensor], Tensor]], images
 
     return Panel(draw, {"image": _choice("image", len(images), 0),
                         "kind": ipywidgets.SelectionSlider(options=list(corruptors), description="kind of corruption"),
-                        "level": _slider("level", 0.0, 0.95, 0.475)})
+                        "level": ipywidgets.FloatSlider(value=0.5, min=0, max=0.95, step=0.05, description="level")})
 
 
 def walk_between(autoencoder: nn.Sequential, images: Tensor) -> Panel:
