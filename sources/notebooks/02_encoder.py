@@ -1,0 +1,442 @@
+# %% [markdown]
+# # 2. The encoder, taken out: what does the code know?
+#
+# Nobody told the autoencoder what a shirt is. It saw pictures, never a label, and learned to write each one down in ten
+# numbers. Do those ten numbers know a shirt from a boot all the same? We saw the network in two, keep the first half, set a
+# small classifier on it, and ask. Then we put the same question to PCA, to the bare pixels and to an encoder that was never
+# trained.
+#
+# After this lesson you will be able to
+#
+# 1. take the encoder out of a trained autoencoder, freeze it, and *prove* that only the new layer learned;
+# 2. measure what a code knows, with a linear probe, few labels, several draws and an honest set of baselines;
+# 3. say how a worse code shows downstream, and what a code of ten numbers loses;
+# 4. search for similar pictures by their codes instead of their pixels.
+#
+# **Time**: about 40 minutes to read and answer; the code runs for about a minute on two cores, without a GPU.
+# **You need**: [lesson 1](01_dense_autoencoder.ipynb): the chapter's `Encoder` and `Decoder`, dead units and the linear
+# code.
+# Words with a link are explained in the [glossary](../GLOSSARY.md), which also names them in Hebrew and Croatian.
+
+# %% [markdown]
+# ## 1. Cut the network in two
+#
+# We train the chapter's autoencoder again, exactly as in lesson 1. Its classes and its training loop, which you have
+# written out there, now come from the course's package: `fit` is that loop. The labels stay in their drawer.
+
+# %%
+import torch
+from torch import nn
+
+from course_utils import plots
+from course_utils.data import load_images, one_of_each
+from course_utils.models import Decoder, Encoder
+from course_utils.training import fit
+
+train, validation, test = (load_images("FashionMNIST", split) for split in ("train", "validation", "test"))
+ten = one_of_each(test)
+epochs = 8 if train.source == "full" else 30  # the small sample needs more passes for as much learning
+
+torch.manual_seed(0)
+autoencoder = nn.Sequential(Encoder(10), Decoder(10))
+history = fit(autoencoder, train, epochs=epochs, validation=validation)
+print(f"validation error per pixel after {epochs} epochs: {history.validation_loss[-1]:.4f}")
+
+# %% [markdown]
+# And now the operation itself. `nn.Sequential` can be indexed like a list, and the encoder stands first:
+
+# %%
+encoder = autoencoder[0]
+
+with torch.no_grad():
+    encoded = encoder(ten.images)
+print(f"{tuple(ten.images.shape)} -> {tuple(encoded.shape)}")
+print("the code of the first picture:", [round(number, 1) for number in encoded[0].tolist()])
+
+# %% [markdown]
+# That is all it takes. The decoder, half of what we trained, is set aside: it was the teacher that forced the encoder to
+# keep what matters, and its work is done. You may also recognise lesson 1's dead units in that code, the ones that are zero
+# here as everywhere.
+#
+# > **Pitfall.** `autoencoder[0]` is not a copy. It is the *same* module under a second name: train it further, and the
+# > autoencoder changes under your hands. Where you need both, take `copy.deepcopy(autoencoder[0])`.
+
+# %% [markdown]
+# ## 2. A new head, and nothing else moves
+#
+# On top of the encoder we put one linear layer, the **[head](../GLOSSARY.md)**: ten code numbers in, ten class scores out.
+# The encoder is **[frozen](../GLOSSARY.md)**, that is, its parameters receive no gradient. What the head achieves is then
+# due to the code alone.
+#
+# **How many numbers will this training move?** The whole classifier has 7,960.
+
+# %% tags=["prediction"]
+my_number = 7960  # change this to your own guess, then run on
+
+# %%
+encoder.requires_grad_(False)  # freeze: no gradient reaches the encoder
+classifier = nn.Sequential(encoder, nn.Linear(10, 10))  # the head is new
+
+before = {name: value.clone() for name, value in classifier.state_dict().items()}
+trainable = sum(p.numel() for p in classifier.parameters() if p.requires_grad)
+print(f"your guess: {my_number:,}    parameters that can move: {trainable} of {sum(p.numel() for p in classifier.parameters()):,}")
+
+# %% [markdown]
+# Now labels come into play, and only a few: five thousand, as if someone had sat down for a day or two to write them. The
+# loss is cross-entropy, as for any classifier. The loop is written out, because the line that matters is the one with the
+# optimiser.
+
+# %%
+torch.manual_seed(0)
+few = torch.randperm(len(train))[:5000]  # the pictures whose labels we look at
+images, labels = train.images[few], train.labels[few]
+optimizer = torch.optim.Adam(classifier[1].parameters(), lr=0.01)  # the head's parameters, and no others
+
+for epoch in range(20):
+    for batch in torch.randperm(len(images)).split(128):
+        loss = nn.functional.cross_entropy(classifier(images[batch]), labels[batch])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+with torch.no_grad():
+    correct = (classifier(validation.images).argmax(dim=1) == validation.labels).float().mean()
+print(f"right on {correct:.1%} of the validation images (guessing: 10 %)")
+
+# %% [markdown]
+# Ten numbers that no label had a hand in, and a layer of 110 parameters. But did only the layer move? Do not trust the line
+# with `requires_grad_`; **compare before and after**.
+
+# %%
+for name, value in classifier.state_dict().items():
+    change = (value - before[name]).abs().max().item()
+    print(f"{name:<18} {str(tuple(value.shape)):<10} largest change {change:.4f}   {'moved' if change else 'exactly as before'}")
+
+# %% [markdown]
+# Encoder: not a digit. Head: moved. Such a check takes four lines and belongs into every transfer experiment, for it is
+# easily got wrong:
+#
+# > **Pitfall.** Freezing must happen *before* the training, and layers with a memory of their own (batch normalisation)
+# > move even without a gradient, as long as they are in train mode. Neither mistake raises an error: the accuracy even goes
+# > *up*, and is no longer about the code.
+#
+# What does the mistake look like? We make it on purpose, on a copy.
+
+# %%
+import copy
+
+forgetful = nn.Sequential(copy.deepcopy(encoder).requires_grad_(True), nn.Linear(10, 10))  # freezing forgotten
+fit(forgetful, (images, labels), lambda model, x, y: nn.functional.cross_entropy(model(x), y), epochs=20, lr=0.01)
+
+with torch.no_grad():
+    correct_forgetful = (forgetful(validation.images).argmax(dim=1) == validation.labels).float().mean()
+moved = (forgetful[0].linear.weight - before["0.linear.weight"]).abs().max()
+print(f"frozen {correct:.1%}    not frozen {correct_forgetful:.1%}    largest change of an encoder weight: {moved:.2f}")
+
+# %% [markdown]
+# A better number, for another question. Unfrozen, the network is an ordinary classifier that started from our weights: the
+# labels have rewritten the code. That is called fine-tuning and is a fine thing; [lesson 6](06_transfer.ipynb) is about it.
+# Here we ask what the code knew *before* it met a label, and for that it has to stay frozen.
+
+# %% [markdown]
+# ## 3. A number needs a neighbour
+#
+# Is that accuracy good? Good beside what? A linear layer on frozen features is known as a **[linear
+# probe](../GLOSSARY.md)**; trained to its end it is *logistic regression*, which scikit-learn fits in a blink. That lets us
+# put the same question to others:
+#
+# | representation | numbers | what it tells us |
+# |---|---|---|
+# | the chapter's code | 10 | our question |
+# | lesson 1's linear code | 10 | the same, cured of its dead units |
+# | PCA | 10 | is a network needed at all? |
+# | random directions | 10 | is *training* needed at all? |
+# | pixels | 784 | what was lost on the way to ten numbers? |
+#
+# Everything is scaled to unit variance, and each probe is repeated with five different draws of the labelled images.
+
+# %%
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+
+def probe(features, held_out, n_labels, draw):
+    """Accuracy on the validation images of a linear classifier that saw ``n_labels`` labelled training images."""
+    few = torch.randperm(len(features), generator=torch.Generator().manual_seed(draw))[:n_labels]
+    strength = 1.0 if features.shape[1] <= 10 else 0.01  # many features need a stronger regularisation
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
+    classifier.fit(features[few].numpy(), train.labels[few].numpy())
+    return classifier.score(held_out.numpy(), validation.labels.numpy())
+
+
+# %% [markdown]
+# The cured encoder is trained like the first. The random one is not trained at all: ten random weighted sums of the pixels.
+
+# %%
+from course_utils.metrics import PCABaseline, apply_in_batches
+
+torch.manual_seed(0)
+cured = nn.Sequential(Encoder(10, activation=nn.Identity()), Decoder(10))
+fit(cured, train, epochs=epochs)
+
+torch.manual_seed(0)
+untrained = Encoder(10, activation=nn.Identity())
+pca = PCABaseline(train.images)
+
+encoders = {
+    "pixels": nn.Flatten(),
+    "PCA": lambda x: pca.encode(x, 10),
+    "linear code": cured[0],
+    "chapter's code": encoder,
+    "random directions": untrained,
+}
+codes = {name: (apply_in_batches(e, train.images), apply_in_batches(e, validation.images)) for name, e in encoders.items()}
+
+# %% [markdown]
+# Before we look: **with 1,000 labels, what share of the validation images does the probe get right on PCA's ten numbers?**
+# The pixels, all 784, reach about four in five.
+
+# %% tags=["prediction"]
+my_share = 0.5  # change this to your own guess, then run on
+
+# %%
+import numpy as np
+
+label_counts = [100, 1000, 5000]
+accuracy = {name: np.array([[probe(*pair, n, draw) for n in label_counts] for draw in range(5)]) for name, pair in codes.items()}
+
+print(f"your guess: {my_share:.2f}    PCA with 1,000 labels: {accuracy['PCA'][:, 1].mean():.2f}\n")
+print(f"{'labels':<20}" + "".join(f"{n:>18,}" for n in label_counts))
+for name, values in accuracy.items():
+    print(f"{name:<20}" + "".join(f"{m:>11.3f} ± {s:.3f}" for m, s in zip(values.mean(0), values.std(0, ddof=1))))
+
+kept = accuracy["linear code"][:, -1].mean() / accuracy["pixels"][:, -1].mean()
+plots.lines(
+    label_counts,
+    accuracy,
+    title=f"Ten numbers of 784 keep {kept:.0%} of the accuracy that the pixels give",
+    caption="Accuracy of a linear probe against the number of labels, mean and one standard deviation over five draws of the labelled "
+    "images. Pixels lie on top, random directions at the bottom, the trained codes and PCA between.",
+    xlabel="labelled images",
+    ylabel="accuracy on the validation images",
+    log_x=True,
+)
+
+# %% [markdown]
+# Read from the bottom. *Random* directions, ten sums with weights from a lottery, already take us far above the 10 % of
+# guessing: clothes differ so much in size and outline that nearly any ten measurements tell something. Whoever shows a
+# probe's accuracy without this line sells the lottery's share as learning. Training lifts the code well above it.
+#
+# Now the middle. The linear code is level with PCA within the spread of the draws, and the chapter's lies below both. And
+# the top: with few labels the pixels hardly lead; with many they do. With a hundred labels a classifier cannot make use of
+# 784 measurements anyway, and ten good ones serve it nearly as well.
+#
+# > **Pitfall.** One draw of a hundred labels moves the result by one to three points, as the bands show. A comparison on
+# > one draw that finds "one point better" has measured the draw. Use the *same* draws for every candidate, several of them,
+# > and print the deviation.
+
+# %% [markdown]
+# ## 4. A worse code is a worse code downstream
+#
+# The chapter's code lost to PCA in lesson 1 on reconstruction, and here again on classes. One encoder each is thin
+# evidence, so let us train three of both kinds, from different starting weights, and lay the two errors against each other.
+# **Does the model with the smallest reconstruction error have the best probe?**
+
+# %% tags=["prediction"]
+my_answer = "yes"  # "yes", "no" or "more or less"
+
+# %%
+from course_utils.metrics import reconstruction_error
+
+
+def judged(model):
+    """Reconstruction error on the validation images, and the probe's mean accuracy over three draws of 1,000 labels."""
+    pair = apply_in_batches(model[0], train.images), apply_in_batches(model[0], validation.images)
+    return reconstruction_error(model, validation.images), np.mean([probe(*pair, 1000, draw) for draw in range(3)])
+
+
+points = {"chapter's code": [judged(autoencoder)], "linear code": [judged(cured)]}
+for seed in (1, 2):
+    for name, activation in (("chapter's code", nn.ReLU()), ("linear code", nn.Identity())):
+        torch.manual_seed(seed)
+        model = nn.Sequential(Encoder(10, activation), Decoder(10))
+        fit(model, train, epochs=epochs, seed=seed)
+        points[name].append(judged(model))
+points["PCA"] = [(pca.error(validation.images, 10), accuracy["PCA"][:3, 1].mean())]
+
+# %% [markdown]
+# Seven encoders of ten numbers each, and for each two judgements that know nothing of one another: the one never saw a
+# label, the other never looked at a reconstruction.
+
+# %%
+import matplotlib.pyplot as plt
+
+fig, ax = plt.subplots(figsize=(6.5, 4))
+for (name, values), marker in zip(points.items(), "osD"):
+    ax.scatter(*zip(*values), color=plots.colour(name), marker=marker, s=60, label=name)
+ax.set(xlabel="reconstruction error per pixel (validation)", ylabel="probe's accuracy, 1,000 labels")
+ax.legend()
+
+every = np.array([point for values in points.values() for point in values])
+correlation = np.corrcoef(every.T)[0, 1]
+best_is_best = every[:, 0].argmin() == every[:, 1].argmax()
+verdict = "yes" if best_is_best else "no"
+print(f"your guess: {my_answer}    correlation {correlation:.2f}; the best reconstruction has the best probe: {verdict}")
+plots.finish(
+    fig,
+    title=f"The worse the reconstruction, the worse the probe (correlation {correlation:.2f})",
+    caption="Each mark is one encoder with ten code numbers. The chapter's three, with dead units, lie to the right and lower; the "
+    "linear codes and PCA lie together at the upper left.",
+)
+
+# %% [markdown]
+# Over the whole range the two go together: what a dead unit would have carried is missing in the drawing *and* missing for
+# the classifier. Among the good codes the order is a toss-up, and that is worth keeping in mind. The reconstruction error
+# is a fair guide to a broken code. It is no guide between two sound ones, since it rewards every pixel alike, and telling a
+# shirt from a coat may hang on a few.
+#
+# <details><summary><b>Check yourself.</b> PCA's code and the linear code reach nearly the same accuracy. Name one reason
+# that was to be
+# expected.</summary>
+#
+# Both are linear maps to ten numbers that aim at a small squared error, so they look along nearly the same ten directions
+# of the data; they differ only by a mixing of the ten numbers, and a linear probe undoes any mixing. [Lesson
+# 7](07_dimensionality_reduction.ipynb) measures the angles between the two.
+# </details>
+
+# %% [markdown]
+# ## 5. Which clothes does the code confuse?
+#
+# An accuracy is one number for ten classes. The **[confusion matrix](../GLOSSARY.md)** shows where the errors sit: true
+# class in rows, the classifier's answer in columns. **Which class will be recognised worst?**
+
+# %% tags=["prediction"]
+my_class = "Bag"  # change this to your own guess, then run on
+print("to choose from:", ", ".join(train.class_names))
+
+# %%
+probe_5000 = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+probe_5000.fit(apply_in_batches(cured[0], images).numpy(), labels.numpy())  # the 5,000 labelled images of section 2
+answers = torch.from_numpy(probe_5000.predict(codes["linear code"][1].numpy()))
+
+confusion = torch.zeros(10, 10)
+confusion.index_put_((validation.labels, answers), torch.ones(len(answers)), accumulate=True)
+confusion = confusion / confusion.sum(dim=1, keepdim=True)  # each row sums to 1
+
+recognised = confusion.diag()
+worst = int(recognised.argmin())
+print(f"your guess: {my_class}    recognised worst: {train.class_names[worst]} ({recognised[worst]:.0%})")
+
+# %% [markdown]
+# The matrix as a picture: a bright diagonal is what we wish for, a bright square off it is a confusion.
+
+# %%
+fig, ax = plt.subplots(figsize=(7.2, 6))
+ax.imshow(confusion, cmap="Greys", vmin=0, vmax=1)
+for row in range(10):
+    for column in range(10):
+        share = confusion[row, column]
+        if share >= 0.01:
+            ax.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=9, color="white" if share > 0.5 else "black")
+ax.set_xticks(range(10), train.class_names, rotation=40, ha="right")
+ax.set_yticks(range(10), train.class_names)
+ax.set(xlabel="the classifier's answer", ylabel="true class")
+worst_answers = [train.class_names[i] for i in confusion[worst].argsort(descending=True) if i != worst][:2]
+plots.finish(
+    fig,
+    title=f"{train.class_names[worst]} is recognised worst ({recognised[worst]:.0%}), taken for {worst_answers[0]} or {worst_answers[1]}",
+    caption="Confusion matrix of the linear probe on ten code numbers, in percent of the true class; shares below 1 % are left blank. "
+    "Trousers, bags and boots are safe; tops with sleeves are confused with one another, and so are the kinds of shoes.",
+)
+
+# %% [markdown]
+# The errors are not scattered. They stay within two families: things with sleeves, and shoes. The code has kept the
+# *outline*, which a squared error over pixels pays for, and has dropped buttons, collars and seams, which cost a few pixels
+# and make all the difference between a shirt and a pullover. People who see only these 28 × 28 pixels mix them up as well.
+
+# %% [markdown]
+# ## 6. Find me one like this
+#
+# A code can do something else for us: search. Two pictures are alike if their codes are near. For each of our ten test
+# pictures we fetch the **[nearest neighbour](../GLOSSARY.md)** among the training images twice: by the distance of codes,
+# and by the distance of pixels. **Of the two, which more often finds something of the same class?**
+
+# %% tags=["prediction"]
+my_space = "codes"  # or "pixels"
+
+# %%
+from sklearn.neighbors import NearestNeighbors
+
+code_search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(codes["linear code"][0].numpy())
+pixel_search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(codes["pixels"][0].numpy())
+
+by_code = code_search.kneighbors(apply_in_batches(cured[0], ten.images).numpy(), return_distance=False)[:, 0]
+by_pixels = pixel_search.kneighbors(ten.images.flatten(1).numpy(), return_distance=False)[:, 0]
+
+agree_code, agree_pixels = (int((train.labels[found] == ten.labels).sum()) for found in (by_code, by_pixels))
+plots.image_rows(
+    {"asked for": ten.images, "nearest by code": train.images[by_code], "nearest by pixels": train.images[by_pixels]},
+    title=f"Same class found: {agree_code} of 10 times by ten numbers, {agree_pixels} of 10 by 784 pixels",
+    caption="Three rows of ten pictures: the picture asked for, the training image with the nearest code, and the one with the nearest "
+    "pixels. The neighbours by code share the outline and may differ in pattern.",
+    columns=ten.class_names,
+)
+
+# %% [markdown]
+# Ten pictures make an anecdote. So we ask with a thousand validation images, or as many as there are.
+
+# %%
+asked = slice(0, 1000)
+wanted = validation.labels[asked]
+shares = {}
+for name, search, held_out in (("codes", code_search, codes["linear code"][1]), ("pixels", pixel_search, codes["pixels"][1])):
+    found = search.kneighbors(held_out[asked].numpy(), return_distance=False)[:, 0]
+    hits = (train.labels[found] == wanted).float()
+    shares[name] = hits.mean().item()
+    margin = (hits.var() / len(hits)).sqrt()
+    size = 4 * codes["linear code" if name == "codes" else "pixels"][0].numel() / 1e6
+    print(f"{name:<7} same class for {shares[name]:.3f} ± {margin:.3f} of {len(hits):,} images; the index takes {size:.1f} MB")
+print(f"your guess: {my_space}    more often right: {max(shares, key=shares.get)}")
+
+# %% [markdown]
+# Pixels find the right class more often, and now you can say what that advantage costs: an index about eighty times as
+# large. Note also how well *neighbours* do by code beside section 3's linear probe: what ten numbers know about classes
+# lies in clusters, and a straight cut through the space reads only part of it. Databases of pictures are searched this way,
+# with codes of some hundred numbers and better encoders than ours.
+#
+# <details><summary><b>Check yourself.</b> Would the search change if we multiplied the first code number by 100? And the
+# probe?</summary>
+#
+# The search would: distances would then be decided by that number nearly alone. Nothing in the training of an autoencoder
+# fixes the scale of a code number, because the decoder can undo it. The probe would not, since it scales every feature
+# first (`StandardScaler`).
+# </details>
+
+# %% [markdown]
+# ## 7. The last number
+#
+# All choices were made on validation images. The test images now say what the probes are worth, once.
+
+# %%
+for name in ("chapter's code", "linear code"):
+    features = codes[name][0][few].numpy()
+    final = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(features, labels.numpy())
+    score = final.score(apply_in_batches(encoders[name], test.images).numpy(), test.labels.numpy())
+    print(f"{name:<15} {len(few):,} labels, test accuracy {score:.3f} ± {(score * (1 - score) / len(test)) ** 0.5:.3f}")
+
+# %% [markdown]
+# ## What you have seen
+#
+# 1. `encoder = autoencoder[0]` takes the encoder out, `requires_grad_(False)` freezes it, and a comparison before and after
+#    proves that only the head's 110 parameters moved.
+# 2. A probe speaks only beside its baselines: random directions reach surprisingly far, PCA draws level with the best of
+#    our codes, pixels lead where labels are plenty.
+# 3. A code that lost units draws worse *and* classifies worse. Even so, ten numbers keep about nine tenths of the accuracy
+#    that a linear classifier gets from all the pixels; what they lose are the details that tell a shirt from a coat.
+# 4. Codes are an index for search, at a small part of the pixels' size.
+#
+# **Your turn**: the [exercise](../exercises/02_encoder/02_encoder.ipynb) to this lesson.
+#
+# **Next**: ten numbers force an encoder to choose. [Lesson 3](03_denoising.ipynb) removes the bottleneck altogether, with a
+# code *larger* than the picture, and finds another way of keeping the network from merely copying.
