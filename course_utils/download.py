@@ -50,7 +50,7 @@ def cache_folder() -> Path:
 
 
 def read_file(folder: Path, name: str, file: str, check: bool = True) -> bytes:
-    """A file's content, unpacked if only `file.gz` is there. Raises OSError if it cannot be read, ValueError as `checked` does."""
+    """A file's content, unpacked if only `file.gz` is there. Raises OSError if it cannot be read; see also `checked`."""
     path = folder / file
     if not path.exists() and (folder / f"{file}.gz").exists():
         path = folder / f"{file}.gz"

