@@ -371,14 +371,14 @@ context = multiprocessing.get_context("fork")
 barrier, results = context.Barrier(30), context.Queue()
 
 def learner():
-    barrier.wait(60)
-    images = data.load_images("FashionMNIST", "train")
+    barrier.wait(120)
+    images = data.load_images("FashionMNIST", "test")
     results.put([images.source, float(images.images.sum())])
 
 processes = [context.Process(target=learner) for _ in range(30)]
 for process in processes:
     process.start()
-outcomes = [results.get(timeout=60) for _ in processes]
+outcomes = [results.get(timeout=120) for _ in processes]
 for process in processes:
     process.join()
 print("OUTCOMES " + json.dumps(outcomes))
@@ -391,7 +391,7 @@ def test_of_thirty_processes_one_fetches(server, tmp_path, behaviour, source, mo
     mirror = server.mirror("FashionMNIST", behaviour)
     command = [sys.executable, "-c", THIRTY, mirror, json.dumps(download.SHA256)]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
     assert run.returncode == 0, run.stderr
     outcomes = json.loads(run.stdout.split("OUTCOMES ")[1])
     assert len(outcomes) == 30 and {found for found, _ in outcomes} == {source} and len({total for _, total in outcomes}) == 1
