@@ -174,6 +174,34 @@ def lines(x: Sequence[float], series: Mapping[str, Sequence], title: str, captio
     return finish(fig, title, caption)
 
 
+def sweep_curves(tables: Mapping[str, object], curves: Mapping[str, Mapping[int, float]], levels: Mapping[str, float], title: str, caption: str,
+                 marks: Mapping[str, int] | None = None) -> Figure:
+    """Error against latent dimension, both axes logarithmic; a sweep is drawn as its mean over seeds with bars of one deviation.
+
+    Args:
+        tables: name -> a pandas table with one row for each run, columns ``latent_dim`` and ``validation_error``.
+        curves: name -> {dimension: value}; ``levels``: name -> value that does not depend on the dimension.
+        marks: name -> a dimension, drawn as a labelled vertical line.
+    """
+    fig, ax = plt.subplots(figsize=(7, 4.6), layout="constrained")
+    looks, dims = _looks([*tables, *curves]), set()
+    for (name, table), look in zip(tables.items(), looks):
+        groups = table.groupby("latent_dim")["validation_error"]
+        ax.errorbar(groups.mean().index, groups.mean(), groups.std().fillna(0), capsize=3, markersize=5, **look, label=name)
+        dims.update(groups.mean().index)
+    for (name, curve), look in zip(curves.items(), looks[len(tables):]):
+        ax.plot(list(dict(curve)), list(dict(curve).values()), **look, markersize=5, label=name)
+    for (name, value), style in zip(levels.items(), ["--", ":"]):
+        ax.axhline(value, linestyle=style, color=colour(name), label=name)
+    for (name, dim), style in zip((marks or {}).items(), ["-", "--", ":"]):
+        ax.axvline(dim, linestyle=style, color="black", linewidth=1, label=f"{name}: {dim}")
+    ax.set(xlabel="latent dimension (code units)", ylabel="mean squared error per pixel", xscale="log", yscale="log")
+    _plain_log(ax.xaxis, sorted(dims))
+    _plain_log(ax.yaxis)
+    ax.legend(**LEGEND)
+    return finish(fig, title, caption)
+
+
 def bars(values: Mapping[str, float], title: str, caption: str, *, ylabel: str, errors: Mapping[str, float] | None = None,
          level: tuple[str, float] | None = None, fmt: str = "{:.3f}") -> Figure:
     """One bar for each name, its value written on it.

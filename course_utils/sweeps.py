@@ -104,6 +104,14 @@ def summary(table: pd.DataFrame, column: str = "validation_error") -> pd.DataFra
     return groups.agg(mean="mean", deviation="std", standard_error="sem", runs="count").reset_index()
 
 
+def shipped(dataset: str) -> pd.DataFrame:
+    """The sweep that comes with the course for "FashionMNIST" or "MNIST": full data, ten latent dimensions, see `latent_sweep`."""
+    table = pd.read_csv(Path(__file__).with_name("weights") / "latent_sweep.csv", keep_default_na=False)
+    if dataset not in set(table["dataset"]):
+        raise ValueError(f"the shipped sweep holds {', '.join(sorted(set(table['dataset'])))}, not {dataset!r}")
+    return table[table["dataset"] == dataset].reset_index(drop=True)
+
+
 def _run_block(block: list, build, corruptor, where: list, several: bool) -> list[dict]:
     """Train the block's models side by side, score each and store each; a block that fails is tried one model at a time."""
     if several:
@@ -145,9 +153,11 @@ def _train(block: list, build, corruptor, splits: list[Tensor]) -> list[dict]:
 
     damaged = {id(images): _corrupted(corruptor, images) for images in (validation, test)}
     start = time.perf_counter()
-    fit(nn.ModuleList(models), train, loss, epochs=first["epochs"], batch_size=first["batch_size"], lr=first["lr"], seed=first["seed"],
+    history = fit(nn.ModuleList(models), train, loss, epochs=first["epochs"], batch_size=first["batch_size"], lr=first["lr"], seed=first["seed"],
         schedule=lambda optimizer: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, first["epochs"]), on_epoch=at_half_time,
         progress=False)
+    if history.stopped:
+        raise KeyboardInterrupt  # fit stops cleanly, but a run that is not finished is no result
     seconds = (time.perf_counter() - start) / len(block)
     codes = [metrics.apply_in_batches(model[0], damaged[id(validation)]) for model in models]
     return [{**run, "validation_error": error(model, validation), "test_error": error(model, test),
