@@ -42,7 +42,7 @@ def check_settings(model, epochs, batch_size, lr, patience, validation) -> None:
         raise ValueError("the model has no parameter that may learn: all are frozen (requires_grad=False)")
 
 
-def try_out(model: nn.Module, loss: Loss, images: Tensor, labels: Tensor) -> None:
+def try_out(name: str, model: nn.Module, loss: Loss, images: Tensor, labels: Tensor) -> None:
     """The loss of two images, those with the smallest and the largest label, so that mistakes show before the first step."""
     rank = labels.reshape(len(labels), -1).sum(1)
     two = torch.stack([rank.argmin(), rank.argmax()])
@@ -51,7 +51,7 @@ def try_out(model: nn.Module, loss: Loss, images: Tensor, labels: Tensor) -> Non
         try:
             value = loss(model, images[two], labels[two])
         except (RuntimeError, IndexError, TypeError, ValueError) as error:
-            raise ValueError(f"the loss cannot be computed on images of shape {tuple(images[two].shape)} and labels "
+            raise ValueError(f"{name}: the loss cannot be computed on images of shape {tuple(images[two].shape)} and labels "
                              f"{labels[two].tolist()}: {error}") from error
     if not isinstance(value, Tensor) or value.dim() or not value.is_floating_point():
         raise ValueError(f"loss(model, images, labels) must return one number, a scalar tensor, got {value!r:.60}")

@@ -101,7 +101,10 @@ def fit(model: nn.Module, data, loss: Loss = reconstruction, *, epochs: int, bat
         speed.place(model, optimizer, device, training=True)
         optimizer = optimizer or speed.adam(model, lr, device)
         scheduler = schedule(optimizer) if schedule else None
-        preflight.try_out(model, loss, images, labels)
+        preflight.try_out("data", model, loss, images, labels)
+        if held_out:
+            held_out = tuple(part.to(device) for part in held_out)
+            preflight.try_out("validation", model, loss, *held_out)
         if checkpoint:
             settings = disk.settings(model, optimizer, scheduler, loss, (images, labels), held_out, batch_size=batch_size, seed=seed,
                                      patience=patience, epochs=epochs if schedule else None)
@@ -113,7 +116,7 @@ def fit(model: nn.Module, data, loss: Loss = reconstruction, *, epochs: int, bat
                 train_loss = _train_one_epoch(model, images, labels, loss, optimizer, batch_size, bar, epoch)
             seconds = time.perf_counter() - start
             model.eval()
-            history.add(train_loss, _validation_loss(model, loss, held_out, seed, device) if held_out else None, seconds, rate)
+            history.add(train_loss, _validation_loss(model, loss, held_out, seed) if held_out else None, seconds, rate)
             if patience and history.best_epoch == epoch:
                 best = {name: value.clone() for name, value in model.state_dict().items()}
             if patience and epoch - history.best_epoch >= patience:
@@ -190,12 +193,12 @@ def _finite_mean(recent: list[Tensor], epoch: int, batch: int, optimizer: torch.
 
 
 @torch.no_grad()
-def _validation_loss(model: nn.Module, loss: Loss, held_out: tuple[Tensor, Tensor], seed: int, device: torch.device) -> float:
+def _validation_loss(model: nn.Module, loss: Loss, held_out: tuple[Tensor, Tensor], seed: int) -> float:
     """The loss over the validation images; a loss that draws noise draws the same in every epoch."""
     images, labels = held_out
-    with preflight.own_noise(device):
+    with preflight.own_noise(images.device):
         torch.manual_seed(seed)
-        losses = [loss(model, x.to(device), y.to(device)) for x, y in zip(images.split(1000), labels.split(1000))]
+        losses = [loss(model, x, y) for x, y in zip(images.split(1000), labels.split(1000))]
     return _mean(losses, len(images), 1000)
 
 

@@ -1,0 +1,406 @@
+"""The training loop: what it computes, what it says when something is wrong, and that nothing is lost when it dies."""
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from course_utils import corruption, models, pretrained, speed, training
+
+generator = torch.Generator().manual_seed(0)
+IMAGES = (torch.rand(300, 1, 28, 28, generator=generator) ** 4 * 255).round() / 255
+LABELS = torch.randint(10, (300,), generator=generator)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Exact equality is promised on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def fresh(build=lambda: models.dense_autoencoder(10)):
+    torch.manual_seed(0)
+    return build()
+
+
+def same(a: nn.Module, b: nn.Module) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def plain_loop(model, epochs, batch_size=128, lr=1e-3, seed=0):
+    """What `fit` does, without any switch, schedule or safety."""
+    torch.manual_seed(seed)
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
+    losses = []
+    for _ in range(epochs):
+        total = 0.0
+        for batch in torch.randperm(len(IMAGES)).split(batch_size):
+            loss = F.mse_loss(model(IMAGES[batch]), IMAGES[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += float(loss.detach()) * len(batch)
+        losses.append(total / len(IMAGES))
+    return losses
+
+
+@pytest.mark.parametrize("build", [lambda: models.dense_autoencoder(10), models.conv_autoencoder])
+def test_same_as_the_plain_loop(build):
+    history = training.fit(fresh(build), IMAGES, epochs=5)
+    assert history.train_loss == pytest.approx(plain_loop(fresh(build), 5), rel=2e-3)
+    assert history.train_loss[-1] < history.train_loss[0]
+
+
+def test_reproducible_and_seeded():
+    runs = {}
+    for name, seed in [("a", 0), ("b", 0), ("c", 1)]:
+        runs[name] = fresh()
+        training.fit(runs[name], IMAGES, training.denoising(corruption.Dropout(0.5)), epochs=2, seed=seed)
+    assert same(runs["a"], runs["b"]) and not same(runs["a"], runs["c"])
+
+
+def test_validation_and_on_epoch_leave_the_training_as_it_is():
+    loss = training.denoising(corruption.Masking(0.5))
+    a, b = fresh(), fresh()
+    training.fit(a, IMAGES, loss, epochs=2)
+    history = training.fit(b, IMAGES, loss, epochs=2, validation=IMAGES[:50], on_epoch=lambda model, history: torch.rand(7))
+    assert same(a, b) and len(history.validation_loss) == 2
+
+
+def test_validation_is_in_eval_mode_with_the_same_noise():
+    modes = []
+
+    def loss(model, images, labels):
+        modes.append(model.training)
+        return F.mse_loss(model(images + torch.rand(len(images), 1, 1, 1)), images)
+
+    model = fresh()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-30)
+    history = training.fit(model, IMAGES, loss, epochs=2, validation=IMAGES[:50], optimizer=optimizer)
+    assert history.validation_loss[0] == history.validation_loss[1]
+    assert modes == [False, False] + [True, True, True, False] * 2  # both sets are tried out first
+
+
+def test_twice_trains_on():
+    model = fresh()
+    first = training.fit(model, IMAGES, epochs=3)
+    second = training.fit(model, IMAGES, epochs=3)
+    assert second.train_loss[0] < first.train_loss[-1] and not model.training
+
+
+def test_own_optimizer_goes_on_over_two_calls():
+    build = models.conv_autoencoder
+    whole, halves = fresh(build), fresh(build)
+    for model, parts in ((whole, [4]), (halves, [2, 2])):
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        for epochs in parts:
+            training.fit(model, IMAGES, epochs=epochs, batch_size=300, optimizer=optimizer)
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(whole.parameters(), halves.parameters()))
+    assert all(p.is_contiguous() for p in halves.parameters())
+    assert all(value.is_contiguous() for state in optimizer.state.values() for value in state.values())
+
+
+def test_frozen_parameters_and_statistics_stay():
+    body = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.Flatten())
+    before = {name: value.clone() for name, value in body.state_dict().items()}
+    classifier = nn.Sequential(body.requires_grad_(False), nn.Linear(4 * 26 * 26, 10))
+    head = classifier[1].weight.clone()
+    history = training.fit(classifier, (IMAGES, LABELS), training.classification, epochs=2, validation=(IMAGES[:20], LABELS[:20]))
+    assert all(torch.equal(before[name], value) for name, value in body.state_dict().items())
+    assert not torch.equal(head, classifier[1].weight) and len(history) == 2
+
+
+def test_image_sets_features_and_losses_of_ones_own():
+    data = SimpleNamespace(images=IMAGES, labels=LABELS)
+    head = fresh(lambda: nn.Linear(784, 10))
+    assert training.fit(head, (IMAGES.flatten(1) * 5 - 1, LABELS), training.classification, epochs=1).train_loss[0] > 0
+    assert training.fit(fresh(), data, lambda model, images, labels: (model(images) - images).abs().mean(), epochs=1).train_loss[0] > 0
+
+
+def test_schedules():
+    history = training.fit(fresh(), IMAGES, epochs=4, lr=0.01, schedule=lambda o: torch.optim.lr_scheduler.StepLR(o, 2, gamma=0.1))
+    assert history.learning_rate == pytest.approx([0.01, 0.01, 0.001, 0.001])
+    history = training.fit(fresh(), IMAGES, epochs=5, optimizer=torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1), validation=IMAGES,
+                           schedule=lambda o: torch.optim.lr_scheduler.ReduceLROnPlateau(o, patience=0, factor=0.5))
+    assert history.learning_rate[0] == 0.1 and history.learning_rate[-1] < 0.1
+
+
+def test_early_stopping_keeps_the_best_weights():
+    model, seen = fresh(), []
+    history = training.fit(model, IMAGES[:30], epochs=100, lr=0.1, validation=IMAGES[30:60], patience=3,
+                           on_epoch=lambda model, history: seen.append({name: value.clone() for name, value in model.state_dict().items()}))
+    best = history.validation_loss.index(min(history.validation_loss))
+    assert history.stopped == "early" and len(history) == best + 4 == history.best_epoch + 3
+    assert all(torch.equal(value, seen[best][name]) for name, value in model.state_dict().items())
+
+
+def test_history_as_table_and_figure():
+    history = training.fit(fresh(), IMAGES, epochs=2, validation=IMAGES)
+    assert list(history.table().columns) == ["epoch", "train_loss", "validation_loss", "seconds", "learning_rate"]
+    assert "validation_loss" not in training.fit(fresh(), IMAGES, epochs=1).table()
+    assert history.plot("Title", "Caption").get_suptitle() == "Title"
+
+
+def test_switches_are_put_back():
+    torch.set_float32_matmul_precision("high")
+    try:
+        with speed.switched_on(torch.device("cpu")):
+            assert torch.get_float32_matmul_precision() == ("medium" if speed._has_bf16() else "high")
+        assert torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    tiny = torch.tensor([1e-40])
+    assert float(tiny * 1) > 0
+
+
+# ---------------------------------------------------------------------------------------------- what goes wrong, in words
+
+@pytest.mark.parametrize(("data", "arguments", "words"), [
+    (IMAGES * 255, {}, r"pixels must lie in \[0, 1\], found 0 to 255"),
+    ((IMAGES * 255).byte(), {}, "float32 tensor.* got a torch.uint8 tensor"),
+    (IMAGES.numpy(), {}, "got a ndarray"),
+    (IMAGES[:0], {}, "no image"),
+    (IMAGES / 0, {}, "NaN or infinite"),
+    ((IMAGES, LABELS[:7]), {}, "300 images but 7 labels"),
+    (IMAGES[..., :20], {}, r"images of shape \(2, 1, 28, 20\)"),
+    (IMAGES, {"validation": IMAGES * 2}, "validation: pixels"),
+    (IMAGES, {"validation": IMAGES[..., :20]}, r"validation: .*\(2, 1, 28, 20\)"),
+    (IMAGES, {"epochs": 0}, "epochs must be a positive integer, got 0"),
+    (IMAGES, {"batch_size": 12.5}, "batch_size must be a positive integer, got 12.5"),
+    (IMAGES, {"lr": -1}, "learning rate, must be a positive number, got -1"),
+    (IMAGES, {"patience": 2}, "pass validation"),
+    (IMAGES, {"loss": lambda model, images, labels: model(images)}, "must return one number"),
+    ((IMAGES, LABELS), {"loss": lambda model, images, labels: F.cross_entropy(model[0](images)[:, :9], labels)}, "9"),
+])
+def test_mistakes_are_said_before_the_first_step(data, arguments, words):
+    model = fresh()
+    with pytest.raises(ValueError, match=words):
+        training.fit(model, data, **{"epochs": 1} | arguments)
+    assert same(model, fresh())
+
+
+def test_shapes_that_would_broadcast_and_frozen_models_are_refused():
+    with pytest.raises(ValueError, match=r"returns shape \(2, 784\)"):
+        training.fit(nn.Sequential(nn.Flatten(), nn.Linear(784, 784)), IMAGES, epochs=1)
+    with pytest.raises(ValueError, match="no parameter that may learn"):
+        training.fit(fresh().requires_grad_(False), IMAGES, epochs=1)
+
+
+def test_nan_names_epoch_batch_and_rate():
+    calls = []
+
+    def loss(model, images, labels):
+        calls.append(1)
+        return F.mse_loss(model(images), images) * (float("nan") if len(calls) == 1 + 30 + 8 else 1)  # one call tries it out
+
+    with pytest.raises(FloatingPointError, match="became nan in epoch 2, batch 8, at learning rate 0.002"):
+        training.fit(fresh(), IMAGES, loss, epochs=3, batch_size=10, lr=0.002)
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_ctrl_c_returns_what_was_learned(capsys):
+    def interrupt(model, history):
+        if len(history) == 2:
+            raise KeyboardInterrupt
+
+    model = fresh()
+    history = training.fit(model, IMAGES, epochs=5, on_epoch=interrupt)
+    assert (len(history), history.stopped, model.training) == (2, "interrupted", False)
+    assert "after 2 of 5 epochs" in capsys.readouterr().out
+    other = fresh()
+    training.fit(other, IMAGES, epochs=2)
+    assert same(model, other)
+
+
+def test_progress_only_when_wanted(capsys, monkeypatch):
+    training.fit(fresh(), IMAGES, epochs=2)
+    assert capsys.readouterr() == ("", "")
+    training.fit(fresh(), IMAGES, epochs=2, progress=True, validation=IMAGES)
+    shown = capsys.readouterr().err
+    assert re.search(r"epoch 2/2: 100%.*600/600 .*images/s, loss 0\.\d+, validation 0\.\d+", shown)
+
+
+# ------------------------------------------------------------------------------------------------------- nothing is lost
+
+SETTINGS = {"epochs": 6, "batch_size": 100, "validation": IMAGES[:50], "loss": training.denoising(corruption.Dropout(0.5))}
+BUILDS = {"dense": lambda: models.dense_autoencoder(10), "conv": models.conv_autoencoder,
+          "resnet": lambda: models.resnet_autoencoder(4)}
+
+
+@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("more", [{}, {"patience": 4, "schedule": lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 6)}])
+def test_resumed_equals_uninterrupted(tmp_path, build, more):
+    if build == "resnet" and more:
+        pytest.skip("once is enough for the slow model")
+    path, data = tmp_path / "folder" / "a.ckpt", IMAGES[:100] if build == "resnet" else IMAGES
+
+    def stop(model, history):
+        if len(history) in (1, 3):
+            raise KeyboardInterrupt
+
+    whole, parts = fresh(BUILDS[build]), None
+    expected = training.fit(whole, data, **SETTINGS, **more)
+    after = torch.rand(3)
+    for on_epoch in (stop, stop, None):
+        parts = fresh(BUILDS[build])
+        history = training.fit(parts, data, checkpoint=path, on_epoch=on_epoch, **SETTINGS, **more)
+        if on_epoch:  # the next call must not stop where it stopped before
+            assert history.stopped == "interrupted"
+    assert torch.equal(after, torch.rand(3)) and same(whole, parts)
+    for name in ("train_loss", "validation_loss", "learning_rate", "stopped"):
+        assert getattr(history, name) == getattr(expected, name)
+    assert [file.name for file in path.parent.iterdir()] == ["a.ckpt"]
+
+
+def test_finished_training_only_loads(tmp_path):
+    path, model = tmp_path / "a.ckpt", fresh()
+    expected = training.fit(model, IMAGES, checkpoint=path, **SETTINGS)
+    again = fresh()
+    assert training.fit(again, IMAGES, checkpoint=path, on_epoch=lambda *_: pytest.fail("trained"), **SETTINGS) == expected
+    assert same(model, again)
+    longer, whole = fresh(), fresh()
+    training.fit(longer, IMAGES, checkpoint=path, **SETTINGS | {"epochs": 8})
+    training.fit(whole, IMAGES, **SETTINGS | {"epochs": 8})
+    assert same(longer, whole)
+
+
+@pytest.mark.parametrize(("changed", "words"), [
+    ({"batch_size": 50}, r"batch_size \(100 there, 50 here\)"),
+    ({"seed": 1}, r"seed \(0 there, 1 here\)"),
+    ({"lr": 0.1}, "optimizer"),
+    ({"loss": training.reconstruction}, "loss"),
+    ({"loss": training.denoising(corruption.Dropout(0.1))}, "loss"),
+    ({"validation": None}, "validation"),
+    ({"epochs": 2}, "holds 6 epochs, more than 2"),
+    ({"schedule": lambda o: torch.optim.lr_scheduler.StepLR(o, 2)}, "schedule"),
+    ({"model": lambda: models.dense_autoencoder(11)}, "model"),
+    ({"model": lambda: models.dense_autoencoder(10, activation=nn.Identity())}, "model"),
+    ({"data": IMAGES[:200]}, "data"),
+])
+def test_checkpoint_of_another_training_is_refused(tmp_path, changed, words):
+    path = tmp_path / "a.ckpt"
+    training.fit(fresh(), IMAGES, checkpoint=path, **SETTINGS)
+    before = path.read_bytes()
+    model = fresh(changed.pop("model", BUILDS["dense"]))
+    start = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(ValueError, match=f"a.ckpt.*{words}.*another file or delete"):
+        training.fit(model, changed.pop("data", IMAGES), checkpoint=path, **SETTINGS | changed)
+    assert path.read_bytes() == before and all(torch.equal(value, start[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-100], lambda b: b"", lambda b: b[:5000] + bytes([b[5000] ^ 1]) + b[5001:]])
+def test_damaged_checkpoint_is_set_aside(tmp_path, damage):
+    path = tmp_path / "a.ckpt"
+    training.fit(fresh(), IMAGES, checkpoint=path, **SETTINGS)
+    damaged = damage(path.read_bytes())
+    path.write_bytes(damaged)
+    with pytest.warns(UserWarning, match="a.ckpt is damaged; it is kept as a.ckpt.damaged1"):
+        history = training.fit(fresh(), IMAGES, checkpoint=path, **SETTINGS)
+    assert len(history) == 6 and (tmp_path / "a.ckpt.damaged1").read_bytes() == damaged
+
+
+def test_full_disk_does_not_stop_the_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.warns(UserWarning, match="could not be written .*No space left"):
+        history = training.fit(fresh(), IMAGES, epochs=2, checkpoint=tmp_path / "a.ckpt")
+    assert len(history) == 2 and not list(tmp_path.iterdir())
+
+
+def test_checkpoint_runs_no_code(tmp_path):
+    """A pickle that would run a command is refused by torch's own loader."""
+    import hashlib
+    import io
+
+    class Attack:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "attacked"),)
+
+    content = io.BytesIO()
+    torch.save({"settings": Attack()}, content)
+    (tmp_path / "a.ckpt").write_bytes(hashlib.sha256(content.getvalue()).digest() + content.getvalue())
+    with pytest.raises(Exception, match="[Ww]eights"):
+        training.fit(fresh(), IMAGES, checkpoint=tmp_path / "a.ckpt", epochs=1)
+    assert not (tmp_path / "attacked").exists()
+
+
+def test_kill_9_at_twenty_random_moments(tmp_path):
+    """Each child is killed at a random moment; the next goes on. One parent that forks spares each child torch's import."""
+    parent = textwrap.dedent("""
+        import os, random, signal, sys, time, torch
+        from course_utils import models, training
+        torch.set_num_threads(1)
+        path = sys.argv[1]
+        images = torch.rand(500, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+
+        def train(epochs, checkpoint):
+            torch.manual_seed(0)
+            model = models.dense_autoencoder(50)
+            history = training.fit(model, images, epochs=epochs, checkpoint=checkpoint, on_epoch=lambda m, h: os.write(1, b"%d\\n" % len(h)))
+            return [model.state_dict(), history.train_loss]
+
+        def child(*arguments):
+            pid = os.fork()
+            if not pid:
+                torch.save(train(*arguments), path + ".end")
+                os._exit(0)
+            return pid
+
+        start = time.perf_counter()
+        os.waitpid(child(5, path + ".first"), 0)
+        five_epochs = time.perf_counter() - start
+        print("start", flush=True)
+        chance = random.Random(1)
+        for kill in range(20):
+            pid = child(120, path)
+            time.sleep(chance.uniform(0, five_epochs))
+            assert os.waitpid(pid, os.WNOHANG) == (0, 0), "ended before it was killed"
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        assert os.waitpid(child(120, path), 0)[1] == 0
+        print("whole", flush=True)
+        (weights, losses), (theirs, their_losses) = train(120, None), torch.load(path + ".end", weights_only=True)
+        assert losses == their_losses and all(torch.equal(value, theirs[name]) for name, value in weights.items())
+        print("equal", flush=True)
+    """)
+    run = subprocess.run([sys.executable, "-c", parent, str(tmp_path / "a.ckpt")], capture_output=True, text=True, timeout=240)
+    assert run.returncode == 0 and run.stdout.endswith("equal\n") and "damaged" not in run.stderr, run.stdout[-500:] + run.stderr
+    epochs = [int(epoch) for epoch in run.stdout.split("start")[1].split("whole")[0].split()]
+    assert epochs == sorted(set(epochs)) and epochs[-1] == 120  # none twice; one may be written, but killed before it was said
+
+
+# ------------------------------------------------------------------------------------------------------- shipped weights
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in pretrained.FOLDER.glob("*.json")))
+def test_shipped_weights_give_the_error_on_their_card(full_data, name):
+    sys.path.insert(0, "tools")
+    import make_weights
+    from course_utils.data import load_images
+
+    recipe, card = make_weights.RECIPES[name], pretrained.card(name)
+    images = load_images(recipe.dataset, "test").images
+    model = pretrained.load(name)
+    assert not model.training and make_weights.error(model, images, recipe.corruptor) == pytest.approx(card["test_error"], rel=1e-4)
+    history = pretrained.history(name)
+    assert len(history) == card["epochs"] and {"train_loss", "validation_loss"} <= set(history)
+    assert card["bytes"] == (pretrained.FOLDER / f"{name}.safetensors").stat().st_size <= make_weights.LARGEST + 100_000
+
+
+def test_weights_that_are_not_there_or_damaged(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="no shipped weights 'cnov'; there are: "):
+        pretrained.load("cnov")
+    for file in pretrained.FOLDER.glob("conv.*"):
+        content = file.read_bytes()
+        (tmp_path / file.name).write_bytes(content[:-1] + b"?" if file.suffix == ".safetensors" else content)
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
+    with pytest.raises(ValueError, match="conv.safetensors is damaged"):
+        pretrained.load("conv")
