@@ -108,7 +108,7 @@ def image_rows(rows: Mapping[str, Sequence], title: str, caption: str, columns: 
     n = max(len(images) for images in grids.values())
     if columns is not None and len(columns) != n:
         raise ValueError(f"one label for each column: the rows have {n} images, got {len(columns)} labels")
-    size = (max(1.0 * n + 1.4, 6), 1.05 * len(grids) + 1.1)
+    size = (max(1.0 * n + 1.4, 6), 1.05 * len(grids) + 0.9)
     fig, axes = plt.subplots(len(grids), n, figsize=size, squeeze=False, layout="constrained")
     for row, (label, images) in zip(axes, grids.items()):
         row[0].set_ylabel(_wrap(label, 16), rotation=0, ha="right", va="center", fontsize=10)

@@ -13,9 +13,12 @@
 # 4. cure the model in three different ways, and show over several seeds that the cure works.
 #
 # **Time**: about 50 minutes to read and answer; the code runs for one to two minutes on two cores, without a GPU.
+#
 # **You need**: Python, and to have met `nn.Module`, a linear layer and gradient descent once before.
-# Words with a link are explained in the [glossary](../GLOSSARY.md), which also names them in Hebrew and Croatian.
-# The lesson follows the opening of the textbook chapter and the second section of the seminar paper that this course grew from.
+#
+# Words with a link are explained in the [glossary](../GLOSSARY.md), which also names them in Hebrew and Croatian. The lesson follows
+# the opening of the textbook chapter and the second section of the seminar paper that this course grew from; we call them "the
+# chapter" and "the seminar".
 
 # %% [markdown]
 # ## 1. The pictures
@@ -35,14 +38,15 @@ train = load_images("FashionMNIST", "train")  # what the model learns from
 validation = load_images("FashionMNIST", "validation")  # what we decide by
 test = load_images("FashionMNIST", "test")  # kept for the last number
 for part in (train, validation, test):
-    print(f"{part.split:<10} {tuple(part.images.shape)}   pixels {part.images.min():.0f} to {part.images.max():.0f}")
+    pixels = f"pixels {part.images.min():.0f} to {part.images.max():.0f}"
+    print(f"{part.split:<10} {tuple(part.images.shape)}   {pixels}")
 
 ten = one_of_each(test)
 plots.image_rows(
     {"original": ten.images},
     title="One picture of each class: these ten accompany us through the whole course",
-    caption="Ten grey pictures of 28 x 28 pixels on black ground. Boots, trousers and bags are told apart by their outline; "
-    "shirt, pullover and coat look much alike.",
+    caption="Ten grey pictures of 28 x 28 pixels on black ground. Boots, trousers and bags are "
+    "told apart by their outline; shirt, pullover and coat look much alike.",
     columns=ten.class_names,
 )
 
@@ -101,13 +105,14 @@ class Decoder(nn.Module):
 
 
 # %% [markdown]
-# Now we chain the two. `nn.Sequential` keeps them in order, so `autoencoder[0]` is the encoder and `autoencoder[1]` the decoder; the
-# next lesson lives on that. The line with the seed makes the random starting weights the same whenever you run it.
-#
-# Before we go on, a guess without a calculator: **the code keeps ten numbers of 784. What percentage is that?**
+# Before we put the two together, a guess without a calculator: **the code keeps ten numbers of 784. What percentage is that?**
 
 # %% tags=["prediction"]
 my_percentage = 13  # change this to your own guess, then run on
+
+# %% [markdown]
+# Now we chain the two. `nn.Sequential` keeps them in order, so `autoencoder[0]` is the encoder and `autoencoder[1]` the decoder; the
+# next lesson lives on that. The line with the seed makes the random starting weights the same whenever you run it.
 
 # %%
 latent_dim = 10
@@ -116,7 +121,8 @@ autoencoder = nn.Sequential(Encoder(latent_dim), Decoder(latent_dim))
 
 pixels = train.images[0].numel()
 parameters = sum(p.numel() for p in autoencoder.parameters())
-print(f"your guess: {my_percentage} %    the code keeps {latent_dim} of {pixels} numbers: {100 * latent_dim / pixels:.1f} %")
+percentage = 100 * latent_dim / pixels
+print(f"your guess: {my_percentage} %    {latent_dim} of {pixels} numbers: {percentage:.1f} %")
 print(f"parameters to learn: {parameters:,}")
 
 # %% [markdown]
@@ -142,7 +148,7 @@ with torch.no_grad():
         original_imgs = train.images[:n]
         mean = reconstruction_loss(autoencoder(original_imgs), original_imgs)
         total = nn.MSELoss(reduction="sum")(autoencoder(original_imgs), original_imgs)
-        print(f"{n:>3} images   mean over pixels and images: {mean:.3f}    sum over them: {total:,.0f}")
+        print(f"{n:>3} images    mean over all pixels: {mean:.3f}    sum over them: {total:,.0f}")
 
 # %% [markdown]
 # The mean is nearly the same for 128 images as for 64. The sum is a hundred thousand times larger, and halves with the batch.
@@ -186,7 +192,8 @@ for epoch in range(epochs):
         total += loss.item() * len(batch)
     history.train_loss.append(total / len(train))
     with torch.no_grad():
-        history.validation_loss.append(reconstruction_loss(autoencoder(validation.images), validation.images).item())
+        loss = reconstruction_loss(autoencoder(validation.images), validation.images)
+    history.validation_loss.append(loss.item())
 
 # %% [markdown]
 # Did it learn, and does it do as well on pictures that it has never seen?
@@ -194,9 +201,10 @@ for epoch in range(epochs):
 # %%
 plots.loss_curves(
     {"chapter": history},
-    title=f"The loss falls from {history.train_loss[0]:.3f} to {history.train_loss[-1]:.3f}, and validation goes with it",
-    caption="Training loss (solid) and validation loss (dashed) after each epoch. Both fall steeply at first, then ever more slowly, "
-    "and end side by side.",
+    title=f"The loss falls from {history.train_loss[0]:.3f} to {history.train_loss[-1]:.3f}, "
+    "and validation goes with it",
+    caption="Training loss (solid) and validation loss (dashed) after each epoch. Both fall "
+    "steeply at first, then ever more slowly, and end side by side.",
     ylabel="mean squared error per pixel",
 )
 
@@ -223,9 +231,9 @@ with torch.no_grad():
 
 plots.image_rows(
     {"original": ten.images, "before training": before_training, "after training": after_training},
-    title=f"{100 * latent_dim / pixels:.1f} % of the numbers are enough to tell a boot from a bag",
-    caption="Three rows of ten pictures. Before training every picture is the same grey noise. After training the outlines are there, "
-    "blurred; patterns, straps and writing are gone.",
+    title=f"{percentage:.1f} % of the numbers are enough to tell a boot from a bag",
+    caption="Three rows of ten pictures. Before training every picture is the same grey noise. "
+    "After training the outlines are there, blurred; patterns, straps and writing are gone.",
     columns=ten.class_names,
 )
 
@@ -262,12 +270,14 @@ errors = {
 pca_error, our_error = errors["PCA, 10 numbers"], errors["chapter's autoencoder"]
 winner = "PCA" if pca_error < our_error else "autoencoder"
 print(f"your guess: {my_winner}    the smaller error: {winner}")
+
+comparison = "larger" if our_error > pca_error else "smaller"
 plots.bars(
     errors,
-    title=f"With ten numbers each, the autoencoder's error is {abs(our_error / pca_error - 1):.0%} "
-    f"{'larger' if our_error > pca_error else 'smaller'} than PCA's",
-    caption="Mean squared error per pixel on the validation images, three bars: the mean image is worst by far, PCA and the autoencoder "
-    "are close together.",
+    title="With ten numbers each, the autoencoder's error is "
+    f"{abs(our_error / pca_error - 1):.0%} {comparison} than PCA's",
+    caption="Mean squared error per pixel on the validation images, three bars: the mean image is "
+    "worst by far, PCA and the autoencoder are close together.",
     ylabel="mean squared error per pixel",
 )
 
@@ -299,12 +309,12 @@ with torch.no_grad():
 
 active = (codes > 0).float().mean(dim=0)  # for each unit the share of images for which it fires
 silent = int((active == 0).sum())
-print(f"your guess: {my_silent_units}    units that fire for none of {len(codes):,} images: {silent} of {latent_dim}")
+print(f"your guess: {my_silent_units}    units that never fire: {silent} of {latent_dim}")
 plots.unit_activity(
     active,
     title=f"{silent} of the {latent_dim} numbers in the code are zero for every image",
-    caption="One bar for each code unit, the busiest first: the share of validation images for which it is above zero. "
-    "The bars are nearly full or not there at all.",
+    caption="One bar for each code unit, the busiest first: the share of validation images for "
+    "which it is above zero. The bars are nearly full or not there at all.",
 )
 
 # %% [markdown]
@@ -342,8 +352,9 @@ for seed in range(3):
                  on_epoch=lambda model, _: counts[seed].append(silent_units(model)))
     results["chapter"].append(model)
     if seed == 0:
-        difference = max(abs(a - b) for a, b in zip(fitted.validation_loss, history.validation_loss))
-        print(f"our own loop and fit, same seed: largest difference in the validation loss {difference:.6f}")
+        pairs = zip(fitted.validation_loss, history.validation_loss)
+        difference = max(abs(a - b) for a, b in pairs)
+        print(f"our loop and fit, same seed: validation losses differ by {difference:.6f} at most")
 
 # %% [markdown]
 # Our loop and `fit` do the same thing, to the rounding. And the silent units?
@@ -353,9 +364,10 @@ last = [counts[seed][-1] for seed in range(3)]
 plots.lines(
     range(epochs + 1),
     {f"chapter, seed {seed}": counts[seed] for seed in range(3)},
-    title=f"All ten units fire at the start; {min(last)} to {max(last)} of them are dead at the end, and they die early",
-    caption="Code units that fire for no validation image, counted before training and after each epoch, for three seeds. Every line "
-    "jumps up in the first epoch and stays about level from then on.",
+    title=f"All ten units fire at the start; {min(last)} to {max(last)} of them are dead at the "
+    "end, and they die early",
+    caption="Code units that fire for no validation image, counted before training and after each "
+    "epoch, for three seeds. Every line jumps up in the first epoch and then stays about level.",
     xlabel="epoch",
     ylabel="silent units (of 10)",
 )
@@ -391,7 +403,7 @@ for batch in torch.randperm(len(train)).split(128)[:60]:
 fires = torch.stack(fires)  # (60 steps, 10 units)
 dead = fires[-1] == 0
 first = int((fires == 0).any(dim=1).nonzero()[0])
-print(f"your guess: {my_step}    steps until the first unit is silent for every image: {first} of {steps:,}")
+print(f"your guess: {my_step}    steps until the first unit is silent: {first} of {steps:,}")
 
 # %% [markdown]
 # Ten lines, one for each unit: the share of images for which it fires.
@@ -400,17 +412,18 @@ print(f"your guess: {my_step}    steps until the first unit is silent for every 
 import matplotlib.pyplot as plt
 
 fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
-for line, off in zip(100 * fires.T, dead):
-    ax.plot(line, color=plots.PALETTE["chapter" if off else "baseline"], linestyle="-" if off else "--")
-ax.plot([], [], color=plots.PALETTE["chapter"], label=f"silent after 60 steps ({int(dead.sum())} units)")
-ax.plot([], [], "--", color=plots.PALETTE["baseline"], label=f"alive ({int((~dead).sum())} units)")
+died, alive = 100 * fires[:, dead], 100 * fires[:, ~dead]
+ax.plot(died, color=plots.PALETTE["chapter"], label=f"silent after 60 steps: {died.shape[1]} units")
+ax.plot(alive, "--", color=plots.PALETTE["baseline"], label=f"alive: {alive.shape[1]} units")
+handles = {line.get_label(): line for line in ax.lines}  # one entry for each kind
 ax.set(xlabel="training step", ylabel="images for which the unit fires (%)")
-ax.legend(frameon=False)
+ax.legend(handles.values(), handles.keys(), frameon=False)
 plots.finish(
     fig,
-    title=f"{int(dead.sum())} of ten units die in the first moments of training, the first one after {first} steps",
-    caption="The share of validation images for which each of the ten units fires, step by step. Within about twenty steps most "
-    "lines have fallen to zero or climbed to nearly all images.",
+    title=f"{died.shape[1]} of ten units die in the first moments of training, "
+    f"the first one after {first} steps",
+    caption="The share of validation images for which each of the ten units fires, step by step. "
+    "Within about twenty steps most lines have fallen to zero or climbed to nearly all images.",
 )
 
 # %% [markdown]
@@ -471,7 +484,7 @@ print("how far ten steps move the ten units:", " ".join(f"{shift:+.1f}" for shif
 #
 # The diagnosis names three places where one line could help. Which one would you choose?
 #
-# * **"centred"**: subtract the mean image before the encoder. Then inputs are negative as often as positive, and no longer pull
+# * **"centred"**: subtract the mean image before the encoder. Then what goes in balances around zero, and no longer pulls
 #   all weights one way.
 # * **"leaky"**: let the ReLU pass a tenth of what is negative. Units still fall below zero, but keep a gradient and can return.
 # * **"linear"**: no ReLU on the code at all. There is nothing left that could die.
@@ -495,9 +508,11 @@ def three_seeds(build, epochs=epochs):
 
 
 def report(name):
-    found = torch.tensor([reconstruction_error(model, validation.images) for model in results[name]])
+    """Print a model's validation error over its seeds; its mean and standard deviation."""
+    models = results[name]
+    found = torch.tensor([reconstruction_error(model, validation.images) for model in models])
     print(f"{name:<8} error {found.mean():.4f} ± {found.std():.4f}    PCA {pca_error:.4f}    "
-          f"silent units, by seed: {[silent_units(model) for model in results[name]]}")
+          f"silent units, by seed: {[silent_units(model) for model in models]}")
     return float(found.mean()), float(found.std())
 
 
@@ -521,7 +536,13 @@ mean_image = train.images.mean(dim=0)  # (1, 28, 28)
 _, moved = ten_steps(offset=mean_image)
 print("how far ten steps move the ten units now:", " ".join(f"{shift:+.2f}" for shift in moved))
 
-results["centred"] = three_seeds(lambda: nn.Sequential(CentredEncoder(latent_dim, mean_image), Decoder(latent_dim)))
+
+
+def centred_autoencoder():
+    return nn.Sequential(CentredEncoder(latent_dim, mean_image), Decoder(latent_dim))
+
+
+results["centred"] = three_seeds(centred_autoencoder)
 report("centred");
 
 # %% [markdown]
@@ -569,9 +590,11 @@ plots.bars(
     {name: mean for name, (mean, _) in summary.items()},
     errors={name: deviation for name, (_, deviation) in summary.items()},
     level=("PCA, 10 numbers", pca_error),
-    title=f"{len(cured)} of the 3 cures bring the autoencoder's error below PCA's, and all shrink its spread",
-    caption="Mean squared error per pixel on the validation images, mean over three seeds with one standard deviation. The chapter's "
-    "model lies above PCA's dashed line and varies much; the three cured ones lie below it and hardly vary.",
+    title=f"{len(cured)} of the 3 cures bring the autoencoder's error below PCA's, "
+    "and all shrink its spread",
+    caption="Mean squared error per pixel on the validation images, mean over three seeds with one "
+    "standard deviation. The chapter's model lies above PCA's dashed line and varies much; the "
+    "three cured ones lie below it and hardly vary.",
     ylabel="mean squared error per pixel",
     fmt="{:.4f}",
 )
@@ -586,9 +609,9 @@ plots.bars(
 # %%
 pca_pictures = pca.decode(pca.encode(validation.images, 10))
 outside = ((pca_pictures < 0) | (pca_pictures > 1)).float().mean()
-clipped = reconstruction_error(lambda images: images.clamp(0, 1), validation.images, inputs=pca_pictures)
-print(f"PCA {pca_error:.4f}    PCA cut to [0, 1] {clipped:.4f} ({outside:.0%} of its pixels lay outside)    "
-      f"linear code {summary['linear'][0]:.4f}")
+clipped = reconstruction_loss(pca_pictures.clamp(0, 1), validation.images)
+print(f"{outside:.0%} of PCA's pixels lie outside [0, 1]")
+print(f"PCA {pca_error:.4f}    PCA, cut {clipped:.4f}    linear code {summary['linear'][0]:.4f}")
 
 # %% [markdown]
 # Cutting helps PCA a little, not enough. A fair baseline is one that was given every help that costs nothing.
@@ -634,24 +657,30 @@ print(f"PCA needs {k} numbers to do as well as the hourglass with {latent_dim}")
 # %%
 import pandas as pd
 
-rows = [{"model": "mean image", "numbers kept": 0, "test error": f"{pca.error(test.images, 0):.4f}"},
-        {"model": "PCA", "numbers kept": latent_dim, "test error": f"{pca.error(test.images, latent_dim):.4f}"}]
+table = {
+    "mean image": {"numbers kept": 0, "test error": f"{pca.error(test.images, 0):.4f}"},
+    "PCA": {"numbers kept": latent_dim, "test error": f"{pca.error(test.images, latent_dim):.4f}"},
+}
 for name, models in results.items():
     found = torch.tensor([reconstruction_error(model, test.images) for model in models])
-    rows.append({"model": name, "numbers kept": latent_dim, "test error": f"{found.mean():.4f} ± {found.std():.4f}"})
-pd.DataFrame(rows).set_index("model")
+    entry = f"{found.mean():.4f} ± {found.std():.4f}"
+    table[name] = {"numbers kept": latent_dim, "test error": entry}
+pd.DataFrame.from_dict(table, orient="index")
 
 # %% [markdown]
 # The order is that of the validation images; nothing was chosen by luck. And the eye agrees:
 
 # %%
 drawn = {"original": ten.images, "PCA": pca.decode(pca.encode(ten.images, latent_dim))}
-drawn |= {name: apply_in_batches(results[name][0], ten.images) for name in ("chapter", "linear", "stacked")}
+for name in ("chapter", "linear", "stacked"):
+    drawn[name] = apply_in_batches(results[name][0], ten.images)
 plots.image_rows(
     drawn,
-    title="Ten numbers each: the hourglass draws the sharpest outlines, the chapter's model the vaguest",
-    caption="Ten pictures in five rows: the originals, and what PCA, the chapter's autoencoder, the one with a linear code and the "
-    "stacked one make of ten numbers. PCA leaves grey ghosts around the clothes; the stacked model has clean outlines.",
+    title="Ten numbers each: the hourglass draws the sharpest outlines, "
+    "the chapter's model the vaguest",
+    caption="Ten pictures in five rows: the originals, and what PCA, the chapter's autoencoder, "
+    "the one with a linear code and the stacked one make of ten numbers. PCA leaves grey ghosts around "
+    "the clothes; the stacked model has clean outlines.",
     columns=ten.class_names,
 )
 
