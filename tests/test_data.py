@@ -278,7 +278,7 @@ def test_download_once_into_torchvisions_layout(server, monkeypatch, tmp_path, c
 
 @pytest.mark.parametrize("behaviour", ["swapped", "garbage", "halved", "closing", "missing", "hanging", "stalling", "dripping"])
 def test_the_second_mirror_helps_when_the_first_does_not(server, monkeypatch, tmp_path, behaviour):
-    monkeypatch.setattr(download, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(download, "CONNECT_SECONDS", 1)
     use(monkeypatch, server.mirror("FashionMNIST", behaviour), server.mirror("FashionMNIST"))
     if behaviour == "dripping":  # the time for all mirrors together is up; the next try, later, begins anew
         monkeypatch.setattr(download, "TOTAL_SECONDS", 1)
@@ -286,7 +286,7 @@ def test_the_second_mirror_helps_when_the_first_does_not(server, monkeypatch, tm
         return
     start = time.monotonic()
     assert load_images("FashionMNIST", "train").source == "full"
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 10
     assert all((raw(tmp_path) / file).read_bytes() == server.files["FashionMNIST"][file] for file in FILES)
 
 
@@ -308,11 +308,11 @@ def test_a_mirror_gets_a_second_chance(server, monkeypatch):
     ],
 )
 def test_without_a_good_mirror_one_line_says_why_and_the_sample_is_used(server, monkeypatch, tmp_path, capsys, behaviour, words):
-    monkeypatch.setattr(download, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(download, "CONNECT_SECONDS", 1)
     use(monkeypatch, server.mirror("FashionMNIST", behaviour))
     start = time.monotonic()
     assert {load_images("FashionMNIST", split).source for split in (*data.SPLITS, *data.SPLITS)} == {"sample"}
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 10
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3 and "downloading to" in lines[0] and words in lines[1] and "sample" in lines[2]
     assert list(raw(tmp_path).iterdir()) == []
@@ -330,7 +330,7 @@ def test_without_a_good_mirror_one_line_says_why_and_the_sample_is_used(server, 
 def test_without_a_network_it_takes_no_time(server):
     start = time.monotonic()
     assert {load_images(name, split).source for name in NAMES for split in data.SPLITS} == {"sample"}
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 10
 
 
 def test_a_name_that_is_not_found_in_time(server, monkeypatch, capsys):
@@ -339,7 +339,7 @@ def test_a_name_that_is_not_found_in_time(server, monkeypatch, capsys):
     monkeypatch.setattr(download, "CONNECT_SECONDS", 0.3)
     start = time.monotonic()
     assert load_images("FashionMNIST", "test").source == "sample"
-    assert time.monotonic() - start < 5 and "did not answer in time" in capsys.readouterr().out
+    assert time.monotonic() - start < 10 and "did not answer in time" in capsys.readouterr().out
 
 
 def test_a_system_package_fills_the_cache(server, monkeypatch, tmp_path, capsys):
