@@ -1,5 +1,6 @@
 """Committed notebooks match their sources, and the builder gives the same bytes twice."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -112,6 +113,30 @@ def test_committed_notebook_is_clean(name):
             assert "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
     assert "widgets" not in nb.metadata
     assert not re.search(r"/(?:home|root|work|tmp|Users)/\w", text), "a path of some machine stands in the notebook"
+
+
+def test_a_fork_changes_one_line(small):
+    readme = build.ROOT / "README.md"
+    text = "git clone https://github.com/old/name\ncd name\n[badge](https://colab.research.google.com/github/old/name/blob/main/x.ipynb)\n"
+    readme.write_text(text)
+    build.readme()
+    assert readme.read_text().count("someone/course") == 2 and "old/name" not in readme.read_text()
+
+
+def test_readme_names_the_address_of_pyproject():
+    text = (ROOT / "README.md").read_text()
+    slug = build.address().split("://", 1)[1].split("/", 1)[1]
+    assert f"git clone {build.address()}\n" in text
+    assert set(re.findall(r"research\.google\.com/github/([^/]+/[^/]+)/", text)) == {slug}
+
+
+def test_links_between_pages_lead_somewhere():
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("sources/*/*.py")]
+    for page in pages:
+        folder = {"notebooks": ROOT / "notebooks", "solutions": ROOT / "solutions/any"}.get(page.parent.name, ROOT)
+        for link in re.findall(r"\]\(((?!https?:|#|mailto:)[^)\s]+)\)", page.read_text(encoding="utf-8")):
+            path = (folder / link.split("#")[0]).resolve() if page.parent.name != "solutions" else Path(os.path.normpath(folder / link.split("#")[0]))
+            assert path.exists(), f"{page.relative_to(ROOT)} links to {link}, which is not there"
 
 
 def test_no_notebook_without_a_source():

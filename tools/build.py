@@ -13,6 +13,7 @@ two builds on one machine give the same bytes (but for the seconds that a lesson
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
 import os
 import re
@@ -128,6 +129,27 @@ def figures(nb: nbformat.NotebookNode) -> int:
     return sum("image/png" in output.get("data", {}) for cell in nb.cells if cell.cell_type == "code" for output in cell.outputs)
 
 
+def picture(notebook: Path) -> None:
+    """Save the figure of the cell tagged ``readme``, for the README's strip."""
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        for output in cell.get("outputs", []) if "readme" in cell.metadata.get("tags", []) else []:
+            if "image/png" in output.get("data", {}):
+                path = ROOT / "pictures" / f"{notebook.stem}.png"
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(base64.b64decode(output.data["image/png"]))
+
+
+def readme() -> None:
+    """Bring the repository's address in the README in line with pyproject.toml."""
+    path = ROOT / "README.md"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    if old := re.search(r"git clone (https?://\S+)", text):
+        slugs = [url.split("://", 1)[1].split("/", 1)[1] for url in (old.group(1), address())]
+        new = text.replace(old.group(1), address()).replace(f"com/github/{slugs[0]}/", f"com/github/{slugs[1]}/")
+        if new != text:
+            path.write_text(new, encoding="utf-8")
+
+
 def build(names: list[str]) -> int:
     failed = 0
     for name in names:
@@ -146,6 +168,7 @@ def build(names: list[str]) -> int:
         partial = notebook.with_suffix(".partial")
         partial.write_text(text + "\n" * (not text.endswith("\n")), encoding="utf-8")
         os.replace(partial, notebook)
+        picture(notebook)
     return failed
 
 
@@ -191,6 +214,7 @@ def main() -> int:
     if options.check:
         print("\n".join(f"{name} differs from its source: run `make notebooks`" for name in changed) or "every notebook matches its source")
         return bool(changed)
+    readme()
     if not changed:
         print("nothing changed")
     return min(build(changed), 1)
