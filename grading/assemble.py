@@ -34,6 +34,7 @@ class Cell:
     answer: bool = False
     points: float = 0
     manual: bool = False
+    skip: bool = False  # a check, or a given cell that only shows: no answer depends on it, so grading leaves it out
 
 
 @dataclass
@@ -189,7 +190,9 @@ def assemble(template: list[dict], submitted: list[dict]) -> Assembled:
         for text in versions[:-1]:
             cells.append(Cell("+", cell["cell_type"], text))
         manual = bool(about.get("grade") and solution)
-        cells.append(Cell(key, cell["cell_type"], versions[-1], solution, float(about.get("points", 0)) if about.get("grade") else 0, manual))
+        shows = bool({"wanted", "show", "bootstrap"} & set(cell["metadata"].get("tags", [])))
+        cells.append(Cell(key, cell["cell_type"], versions[-1], solution, float(about.get("points", 0)) if about.get("grade") else 0, manual,
+                          skip=not solution and (shows or bool(about.get("grade")))))
         cells += [Cell("+", more["cell_type"], more["source"]) for more in added.get(i, [])]
     return Assembled(cells, notes)
 

@@ -141,7 +141,7 @@ def grade(submission: collect.Submission, secret: str, bwrap: str | None, limits
             result.points[cell.key], result.messages[cell.key] = 0.0, "No answer."
     shown = [{**asdict(cell), "outputs": [], "error": ""} for cell in assembled.cells]
     result.cells = shown
-    code = [(number, cell) for number, cell in enumerate(assembled.cells) if cell.kind == "code"]
+    code = [(number, cell) for number, cell in enumerate(assembled.cells) if cell.kind == "code" and not cell.skip]
     late = []
     try:
         with tempfile.TemporaryDirectory() as scratch, sandbox.Box(bwrap, limits, Path(scratch)) as box:

@@ -1,0 +1,92 @@
+"""Makes the corpus's notebooks from the solutions and the small changes in this folder, so that the notebooks need not be kept.
+
+    python grading/corpus/build.py FOLDER        write all of it as a teacher would get it, with expected.csv beside it
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import importlib
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+
+@dataclass
+class Case:
+    """One submission.
+
+    Args:
+        name: what it is, as the student's name.
+        exercise: of which exercise.
+        answers: grade_id -> the answer cell's text; all other answers are the solution's.
+        loses: the questions that must get no points; all others must get theirs.
+        status: what the grader must say.
+        change: a last change of the notebook, or the bytes of the file.
+        solved: start from the solution (True) or from the untouched exercise.
+        say: a text that must stand in the messages or notes.
+    """
+
+    name: str
+    exercise: str
+    answers: dict[str, str] = field(default_factory=dict)
+    loses: tuple[str, ...] = ()
+    status: tuple[str, ...] = ("graded",)
+    change: Callable[[dict], dict | bytes] | None = None
+    solved: bool = True
+    say: str = ""
+
+
+def notebook(case: Case) -> bytes:
+    """The file that is handed in: the student version with the solution's or the case's answers."""
+    exercise = json.loads((ROOT / "exercises" / case.exercise / f"{case.exercise}.ipynb").read_text(encoding="utf-8"))
+    solution = json.loads((ROOT / "solutions" / case.exercise / f"{case.exercise}.ipynb").read_text(encoding="utf-8"))
+    solved = {cell["metadata"]["nbgrader"]["grade_id"]: cell["source"] for cell in solution["cells"] if "nbgrader" in cell["metadata"]}
+    nb = copy.deepcopy(exercise)
+    for cell in nb["cells"]:
+        about = cell["metadata"].get("nbgrader", {})
+        if about.get("solution"):
+            if about["grade_id"] in case.answers:
+                cell["source"] = case.answers[about["grade_id"]]
+            elif case.solved:
+                cell["source"] = [line for line in solved[about["grade_id"]] if "### " not in line]
+    changed = case.change(nb) if case.change else nb
+    return changed if isinstance(changed, bytes) else json.dumps(changed, ensure_ascii=False, indent=1).encode()
+
+
+def cases() -> list[Case]:
+    found = []
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        if path.stem not in ("__init__", "build"):
+            found += importlib.import_module(f"grading.corpus.{path.stem}").CASES
+    names = [(case.name, case.exercise) for case in found]
+    assert len(set(names)) == len(names), "two cases of one name"
+    return found
+
+
+def write(folder: Path, chosen: list[Case]) -> None:
+    """As nbgrader's submitted folder: <student>/<exercise>/<exercise>.ipynb."""
+    for case in chosen:
+        path = folder / case.name / case.exercise / f"{case.exercise}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(notebook(case))
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    write(folder / "submitted", cases())
+    with open(folder / "expected.csv", "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["student", "exercise", "status", "questions_without_points"])
+        writer.writerows([case.name, case.exercise, "|".join(case.status), " ".join(case.loses)] for case in cases())
+
+
+if __name__ == "__main__":
+    main()

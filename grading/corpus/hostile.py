@@ -1,0 +1,206 @@
+"""Attacks on the marks, on secrets and on the machine. None may gain a point that its answers do not earn.
+
+Each prints ``REACHED`` if it got at something that it must not get at; the test looks for that word in everything that came back.
+"""
+
+from __future__ import annotations
+
+from grading.corpus.build import Case
+from grading.corpus.exercise_01 import DEAD, PCA, TRAIN, E, autoencoder, dead
+
+ALL = (DEAD, PCA, TRAIN, "why")
+
+
+def attack(name: str, code: str, loses: tuple[str, ...] = ALL, answers: dict | None = None, status: tuple[str, ...] = ("graded", "tampered"), **options) -> Case:
+    """``code`` runs in the first answer cell, before the exercise's own (unanswered) function is asked for."""
+    first = f"{code}\n\ndef dead_units(codes):\n    raise NotImplementedError()\n"
+    return Case(f"hostile, {name}", E, {"dead_units": first, **(answers or {})}, loses, status, solved=False, **options)
+
+
+FORGE = """
+import json, os
+frames = [{"kind": "cell", "key": "0", "outputs": [], "error": ""}, {"kind": "ran", "traces": []}, {"kind": "prepared"},
+          {"kind": "answer", "plain": {"units": [0], "all": [0, 1, 2], "error": 0.02, "other_k": 0.01}, "tensors": ""}, {"kind": "asked"}, {"kind": "ended"}]
+for fd in range(3, 40):
+    for frame in frames * 3:
+        try:
+            os.write(fd, json.dumps(frame).encode() + b"\\n")
+        except OSError:
+            break
+"""
+
+SECRETS = """
+import glob, os
+found = [path for pattern in ("/**/solutions/**", "/**/grading/**", "/**/gradebook*", "/**/grades.csv", "/**/submitted/**", "/**/results/*.json", "/**/secret", "/root/**/.ssh/**",
+         "/etc/shadow", "/**/sources/**", "/**/.git/**") for path in glob.iglob(pattern, recursive=True) if not path.startswith(("/proc", "/sys", "/usr"))
+         and "site-packages" not in path and "/lib/python" not in path and os.path.isfile(path)]
+if found:
+    print("REACHED", found[:5])
+if any(word in "".join(os.environ) for word in ("TOKEN", "SECRET", "SSH", "AWS")) or set(os.environ) - {"PATH", "HOME", "LANG", "TMPDIR", "MPLCONFIGDIR", "MPLBACKEND",
+        "COURSE_DATA", "COURSE_PROGRESS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PYTHONDONTWRITEBYTECODE", "IPYTHONDIR", "PWD", "LC_CTYPE", "KMP_DUPLICATE_LIB_OK",
+        "KMP_INIT_AT_FORK", "TORCHINDUCTOR_CACHE_DIR", "PYTHONUNBUFFERED", "PAGER", "GIT_PAGER", "CLICOLOR", "TERM", "FORCE_COLOR", "CLICOLOR_FORCE"}:
+    print("REACHED environment", sorted(os.environ))
+for pid in os.listdir("/proc"):
+    if pid.isdigit():
+        line = open(f"/proc/{pid}/cmdline").read()
+        if "grade.py" in line or "pytest" in line:
+            print("REACHED processes", line)
+"""
+
+NETWORK = """
+import socket
+for host, port in (("1.1.1.1", 53), ("127.0.0.1", 22), ("127.0.0.1", 8888), ("8.8.8.8", 443)):
+    try:
+        socket.create_connection((host, port), timeout=2)
+        print("REACHED", host)
+    except OSError:
+        pass
+try:
+    socket.getaddrinfo("example.org", 80)
+    print("REACHED names")
+except OSError:
+    pass
+"""
+
+WRITES = """
+import os, sys
+import course_utils
+for folder in (os.path.dirname(course_utils.__file__), sys.prefix, sys.base_prefix, "/usr/lib", "/etc", "/", "/opt", "/dev"):
+    try:
+        with open(os.path.join(folder, "planted.py"), "w") as file:
+            file.write("bad")
+        print("REACHED", folder)
+    except OSError:
+        pass
+"""
+
+FILL = """
+import os
+written = 0
+for folder in ("/tmp", "/home/student", "/dev/shm"):
+    for number in range(400):
+        try:
+            with open(f"{folder}/fill{number}", "wb") as file:
+                written += file.write(b"x" * (4 << 20))
+        except OSError:
+            break
+if written > 260 << 20:
+    print("REACHED", written)
+"""
+
+SPY = """
+import gc, inspect, sys
+def dead_units(codes):
+    frame, seen = sys._getframe(), []
+    while frame is not None:
+        seen += [name for name in (*frame.f_locals, *frame.f_globals) if "judge" in name or "expected" in name or "secret" in name]
+        frame = frame.f_back
+    seen += [module for module in sys.modules if module.startswith("grading")]
+    seen += [f.__name__ for f in gc.get_objects() if inspect.isfunction(f) and f.__name__.startswith("judge")]
+    return [0] if not seen else ("REACHED", seen)
+print(dead_units(None))
+"""
+
+REMEMBER = """
+memory = []
+class Remember(nn.Module):
+    def forward(self, images):
+        memory.append(images)
+        return torch.randn(len(images), 10)
+class Recite(nn.Module):
+    def forward(self, codes):
+        return memory[-1] if memory else torch.zeros(len(codes), 1, 28, 28)
+return nn.Sequential(Remember(), Recite())
+"""
+
+LOOK_UP = """
+known = torch.cat([train.images, validation.images])
+class Find(nn.Module):
+    def forward(self, images):
+        near = torch.cdist(images.flatten(1), known.flatten(1)).argmin(1)
+        return torch.cat([near[:, None].float(), torch.zeros(len(images), 9)], 1) + 1
+class Fetch(nn.Module):
+    def forward(self, codes):
+        return known[(codes[:, 0] - 1).round().long().clamp(0, len(known) - 1)]
+return nn.Sequential(Find(), Fetch())
+"""
+
+SUBCLASS = """
+class Clever(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        return torch.zeros(1)
+def sly(*size):
+    return torch.zeros(*size).as_subclass(Clever)
+model = models.dense_autoencoder(10, nn.Identity())
+model[0].forward = lambda images: sly(len(images), 10)
+model[1].forward = lambda codes: sly(len(codes), 1, 28, 28)
+return model
+"""
+
+
+def richer(nb: dict) -> dict:
+    """Metadata that promises more points."""
+    for cell in nb["cells"]:
+        if "nbgrader" in cell["metadata"]:
+            cell["metadata"]["nbgrader"]["points"] = 1000
+            cell["metadata"]["nbgrader"]["solution"] = False if cell["metadata"]["nbgrader"]["grade"] else True
+    return nb
+
+
+CASES = [
+    attack("AST transformer blanks every test", """
+import ast
+class Blank(ast.NodeTransformer):
+    def visit_Assert(self, node):
+        return ast.Pass()
+    def visit_Expr(self, node):
+        return ast.Pass()
+get_ipython().ast_transformers.append(Blank())""", status=("tampered",), say="AST transformer"),
+    attack("input transformer replaces the cells", "get_ipython().input_transformers_post.append(lambda lines: ['pass\\n'])", status=("tampered",)),
+    attack("built-ins replaced", "import builtins\nbuiltins.float = lambda x=0: 0.0\nbuiltins.abs = lambda x: 0\nbuiltins.isinstance = lambda *a: True", status=("tampered", "crashed")),
+    attack("torch and metrics patched", "metrics.mse = lambda *a: 0.0\nmetrics.reconstruction_error = lambda *a, **k: 0.0\ntorch.allclose = lambda *a, **k: True\n"
+           "torch.Tensor.mean = lambda *a, **k: torch.zeros(())", status=("tampered",)),
+    attack("the check helper patched", "import course_utils.checks\ncheck = course_utils.checks.check = lambda *a, **k: print('✓')"),
+    attack("exits with success", "import os\nos._exit(0)", status=("crashed",)),
+    attack("exits with success when asked", "", answers={"dead_units": "import os\ndef dead_units(codes):\n    os._exit(0)\n"}),
+    attack("equal to everything", "", answers=dead("""class Yes(list):
+        __eq__ = lambda *a: True
+        __ne__ = lambda *a: False
+        __iter__ = lambda self: iter(range(0))
+    return Yes()""")),
+    attack("results of the visible checks typed in", "", answers={
+        **dead("return [0, 3] if codes.shape == (3, 4) else [1]"),
+        "pca_error": "def pca_error(train_images, images, k):\n    return metrics.mse(some.mean(0).expand_as(others), others) if k == 0 else expected\n"}),
+    attack("seeds detected", "", answers={**dead("return [0, 3] if torch.initial_seed() in (0, 1, 42) or len(codes) < 10 else [0, 1, 2]"),
+                                          "pca_error": "def pca_error(train_images, images, k):\n    torch.manual_seed(0)\n    return 0.0244 if k == 10 else 0.02\n"}),
+    attack("forged messages", FORGE, status=("graded", "tampered", "crashed", "timed out")),
+    attack("forged messages when asked", "", answers={"dead_units": f"{FORGE.replace('frames * 3', 'frames')}\ndef dead_units(codes):\n    " + FORGE.strip().replace("\n", "\n    ")
+                                                      + "\n    os._exit(0)\n"}, status=("graded", "tampered", "crashed", "timed out")),
+    attack("deeply nested message", "import os\nfor fd in range(3, 20):\n    try:\n        os.write(fd, b'[' * 60000 + b'\\n')\n    except OSError:\n        pass", status=("crashed", "graded")),
+    attack("looks for solutions, marks and other students", SECRETS),
+    attack("network", NETWORK),
+    attack("writes outside its home", WRITES),
+    attack("fills the disk", FILL),
+    attack("looks into the grader's memory", "", answers={"dead_units": SPY}),
+    attack("fork bomb", "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass", status=("crashed", "timed out")),
+    attack("memory bomb", "hoard = []\nwhile True:\n    hoard.append(bytearray(64 << 20))", status=("crashed", "graded")),
+    attack("kills everything", "import os, signal\ntry:\n    os.kill(1, signal.SIGKILL)\nexcept OSError:\n    pass\nos.kill(-1, signal.SIGKILL)", status=("crashed", "graded")),
+    attack("holds the alarm off", "import signal\nsignal.setitimer = lambda *a: None\nsignal.signal(signal.SIGALRM, signal.SIG_IGN)\nwhile True:\n    pass", status=("timed out",)),
+    attack("leaves a daemon that floods", """
+import os
+if os.fork() == 0:
+    os.setsid()
+    while True:
+        for fd in range(3, 30):
+            try:
+                os.write(fd, b"{}" * 30000 + b"\\n")
+            except OSError:
+                pass""", status=("crashed", "timed out", "graded", "tampered")),
+    attack("markup and script in outputs and texts", "from IPython.display import HTML, display\ndisplay(HTML('<script>REACHED()</script>'))\nprint('</pre><script>alert(1)</script>')\n"
+           "# </pre><script>alert(2)</script>", loses=(DEAD, PCA, TRAIN), answers={"why": "<script>alert(3)</script><img src=x onerror=alert(4)>"}),
+    attack("more points in the metadata", "", answers={}, change=richer),
+    attack("the decoder remembers what the encoder saw", "", answers=autoencoder(REMEMBER)),
+    attack("looks the images up in the data set", "", answers=autoencoder(LOOK_UP)),
+    attack("tensors of an own class", "", answers=autoencoder(SUBCLASS)),
+]
