@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from course_utils import corruption, data, metrics, models, pretrained, training
 
 TABLE = Path(__file__).resolve().parents[1] / "course_utils" / "weights" / "transfer.csv"
-EPOCHS = {100: 60, 500: 30, 1000: 20, 5000: 8}  # at batches of 32
+EPOCHS = {100: 60, 500: 30, 1000: 15, 5000: 6}  # of one stage, at batches of 32
 SLOWER = 0.3  # the rate of what was pre-trained, as a share of the new layers' 1e-3
 CODE = {"conv": 576, "DAE": 940, "ResNet": 64}
 
@@ -65,9 +65,9 @@ def pretrained_encoder(weights: str) -> nn.Module:
     return copy.deepcopy(pretrained_autoencoder(weights)[0]).eval()
 
 
-def train(model: nn.Module, labelled: tuple[Tensor, Tensor], draw: int, groups: list[dict]) -> None:
-    """Cross-entropy, Adam, a cosine-shaped rate, the same epochs for every method."""
-    epochs = EPOCHS[len(labelled[0])]
+def train(model: nn.Module, labelled: tuple[Tensor, Tensor], draw: int, groups: list[dict], stages: int = 1) -> None:
+    """Cross-entropy, Adam, a cosine-shaped rate; what trains in one stage runs as long as what trains in two."""
+    epochs = stages * EPOCHS[len(labelled[0])]
     training.fit(model, labelled, training.classification, epochs=epochs, batch_size=32, seed=draw, device="cpu", progress=False,
                  optimizer=torch.optim.Adam(groups, lr=1e-3, fused=True),
                  schedule=lambda optimizer: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs))
@@ -82,7 +82,7 @@ def scratch(kind: str, labelled, draw: int) -> nn.Module:
     """Encoder and head both new."""
     torch.manual_seed(draw)
     model = nn.Sequential(fresh_encoder(kind), new_head(CODE[kind]))
-    train(model.to(memory_format=torch.channels_last), labelled, draw, [{"params": model.parameters()}])
+    train(model.to(memory_format=torch.channels_last), labelled, draw, [{"params": model.parameters()}], stages=2)
     return model
 
 
@@ -109,7 +109,7 @@ def lower_layers(kind: str, weights: str, labelled, draw: int) -> nn.Module:
     encoder, renewed = pretrained_encoder(weights), fresh_encoder(kind)
     model = nn.Sequential(encoder[:6].requires_grad_(True), renewed[6:], new_head(CODE[kind]))
     train(model.to(memory_format=torch.channels_last), labelled, draw,
-          [{"params": model[0].parameters(), "lr": 1e-3 * SLOWER}, {"params": model[1:].parameters()}])
+          [{"params": model[0].parameters(), "lr": 1e-3 * SLOWER}, {"params": model[1:].parameters()}], stages=2)
     return model
 
 

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 6. Transfer: few labels
 #
-# Pictures are cheap, labels are not. Suppose somebody gave us 55,000 images of clothes and named a hundred of them. An autoencoder
-# can learn from all 55,000, since it needs no labels. **Does what it learned help a classifier that has only a hundred?** And
-# what if there are five thousand?
+# Pictures are cheap, labels are not. Suppose somebody gave us 55,000 images of clothes and named a hundred of them. An
+# autoencoder can learn from all 55,000, since it needs no labels. **Does what it learned help a classifier that has only a
+# hundred?** And what if there are five thousand?
 #
 # **After this lesson you can**
 # - reuse an encoder in two ways, frozen and fine-tuned, and freeze it so that it really stays as it was;
@@ -11,8 +11,8 @@
 # - measure what pre-training buys, with error bars, against honest baselines, and say where it stops paying;
 # - tell which part of an encoder travels to another data set.
 #
-# **Minutes:** 50 to read and think, 2 to run. **Needs:** lesson 2 (a head on an encoder), lesson 5 (the encoders). New words are in the
-# [glossary](../GLOSSARY.md).
+# **Minutes:** 50 to read and think, 2 to run. **Needs:** lesson 2 (a head on an encoder), lesson 5 (the encoders). New
+# words are in the [glossary](../GLOSSARY.md).
 
 # %%
 import copy
@@ -37,8 +37,8 @@ print(f"{len(train):,} training, {len(validation):,} validation, {len(test):,} t
 # %% [markdown]
 # ## 1. A hundred labels
 #
-# We draw the labelled images at random, the same number from each class, and pretend that all other labels do not exist. Which
-# hundred we happen to draw matters a good deal, so the draw has a number, and later we repeat everything for several.
+# We draw the labelled images at random, the same number from each class, and pretend that all other labels do not exist.
+# Which hundred we happen to draw matters a good deal, so the draw has a number, and later we repeat everything for several.
 
 # %%
 def draw_labels(image_set, n, draw):
@@ -68,8 +68,8 @@ plots.image_rows({name: labelled[0][labelled[1] == c] for c, name in enumerate(t
 # | **frozen** | the autoencoder's weights | no |
 # | **fine-tuned** | the autoencoder's weights | yes, at a smaller rate |
 #
-# The autoencoder is the seminar's, from lesson 5, after six epochs on 55,000 images; no label was ever seen. That is about a minute of
-# training, and the package ships its outcome as `conv_short`.
+# The autoencoder is the seminar's, from lesson 5, after six epochs on 55,000 images; no label was ever seen. That is about
+# a minute of training, and the package ships its outcome as `conv_short`.
 
 # %%
 def new_head(size):
@@ -80,15 +80,15 @@ def new_head(size):
 autoencoder = pretrained.load("conv_short")
 pretrained_encoder = autoencoder[0]  # the chapter's way to take the encoder out
 head = new_head(576)
-parameters = {name: sum(p.numel() for p in part.parameters()) for name, part in {"encoder": pretrained_encoder, "head": head}.items()}
-print(parameters)
+for name, part in {"encoder": pretrained_encoder, "head": head}.items():
+    print(f"{name:8} {sum(p.numel() for p in part.parameters()):,} parameters")
 
 # %% [markdown]
 # ### Frozen means frozen
 #
-# To freeze a network most code says `requires_grad_(False)` and leaves it there: the optimiser will not move a single parameter. We
-# try this on the ResNet encoder of lesson 5 and run twenty batches through it, as training a head would do. The head is not even
-# there. **Will the code of an image be the same afterwards?**
+# To freeze a network most code says `requires_grad_(False)` and leaves it there: the optimiser will not move a single
+# parameter. We try this on the ResNet encoder of lesson 5 and run twenty batches through it, as training a head would do.
+# The head is not even there. **Will the code of an image be the same afterwards?**
 
 # %% tags=["prediction"]
 my_change = 0.0  # relative change of the ten images' codes, in per cent
@@ -115,9 +115,9 @@ print(f"change of the codes: your guess {my_change} %    measured {change:.0f} %
 
 # %% [markdown]
 # Not one parameter has moved, and yet the codes are different. The culprit is **batch normalisation**. In training mode it
-# normalises by the current batch, and it keeps *running averages* for later use; those are buffers, not parameters, and no gradient is
-# needed to move them. A frozen network must have no gradients **and** stay in `eval` mode, even when somebody calls
-# `train()` on the model around it.
+# normalises by the current batch, and it keeps *running averages* for later use; those are buffers, not parameters, and no
+# gradient is needed to move them. A frozen network must have no gradients **and** stay in `eval` mode, even when somebody
+# calls `train()` on the model around it.
 
 # %%
 class Frozen(nn.Module):
@@ -143,26 +143,28 @@ with torch.no_grad():
     print("codes unchanged:", torch.equal(careful.eval()[0](ten.images), code_before))
 
 # %% [markdown]
-# > **Pitfall.** `requires_grad_(False)` without `eval()`: dropout keeps dropping and batch normalisation keeps drifting. It is one of the
-# > commonest errors in public transfer code, and no error message comes. (The course's `fit` looks after layers that hold only frozen
-# > parameters. Other people's loops do not.)
+# > **Pitfall.** `requires_grad_(False)` without `eval()`: dropout keeps dropping and batch normalisation keeps drifting. It
+# > is one of the commonest errors in public transfer code, and no error message comes. (The course's `fit` looks after
+# > layers that hold only frozen parameters. Other people's loops do not.)
 #
 # The seminar's encoder has neither dropout nor batch normalisation, so for it the careless way happens to be safe. A habit
 # should not depend on that.
 #
 # ## 3. Training with two rates
 #
-# Fine-tuning begins where the frozen model ended: the head is trained already. Were it random, its first large errors would flow back
-# and wreck what pre-training had built. Then everything may move, the **pre-trained layers at a smaller rate** than the new ones:
-# they need an adjustment, not a new beginning. An optimiser takes such groups as a list.
+# Fine-tuning begins where the frozen model ended: the head is trained already. Were it random, its first large errors would
+# flow back and wreck what pre-training had built. Then everything may move, the **pre-trained layers at a smaller rate**
+# than the new ones: they need an adjustment, not a new beginning. An optimiser takes such groups as a list. Fine-tuning
+# thus trains in two stages, so the network from scratch gets twice the epochs: a comparison in which one side trained
+# longer would prove nothing.
 
 # %%
-EPOCHS = {100: 60, 500: 30, 1000: 20, 5000: 8}  # fewer labels, more passes
+EPOCHS = {100: 60, 500: 30, 1000: 15, 5000: 6}  # of one stage; fewer labels, more passes
 
 
-def train_classifier(model, labelled, groups, seed):
+def train_classifier(model, labelled, groups, seed, stages=1):
     """Cross-entropy, Adam, batches of 32, a rate that falls to zero: the same for every method."""
-    epochs = EPOCHS[len(labelled[0])]
+    epochs = stages * EPOCHS[len(labelled[0])]
     fit(model, labelled, classification, epochs=epochs, batch_size=32, seed=seed, device="cpu", progress=False,
         optimizer=torch.optim.Adam(groups, lr=1e-3),
         schedule=lambda optimizer: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs))
@@ -171,7 +173,7 @@ def train_classifier(model, labelled, groups, seed):
 def from_scratch(labelled, seed):
     torch.manual_seed(seed)
     model = nn.Sequential(models.conv_autoencoder()[0], new_head(576))
-    train_classifier(model, labelled, [{"params": model.parameters()}], seed)
+    train_classifier(model, labelled, [{"params": model.parameters()}], seed, stages=2)  # as long as fine-tuning's two stages
     return model
 
 
@@ -197,7 +199,7 @@ def fine_tuned(labelled, seed):
 def largest_move(model):
     """How far the encoder went from the pre-trained weights: the largest difference in any weight."""
     encoder = model[0].network if isinstance(model[0], Frozen) else model[0]
-    return max(float((a - b).abs().max()) for a, b in zip(encoder.parameters(), pretrained_encoder.parameters()))
+    return max(float((a - b).detach().abs().max()) for a, b in zip(encoder.parameters(), pretrained_encoder.parameters()))
 
 
 trained = {"from scratch": from_scratch(labelled, 0), "frozen": frozen(labelled, 0), "fine-tuned": fine_tuned(labelled, 0)}
@@ -205,8 +207,8 @@ for name, model in trained.items():
     print(f"{name:13} largest difference from the pre-trained encoder: {largest_move(model):.3f}")
 
 # %% [markdown]
-# Frozen: exactly zero. Fine-tuned: a little. From scratch: another network altogether. Now the question of the lesson. With a hundred labels,
-# which of the three is best on the test images, and by how many percentage points over *from scratch*?
+# Frozen: exactly zero. Fine-tuned: a little. From scratch: another network altogether. Now the question of the lesson. With
+# a hundred labels, which of the three is best on the test images, and by how many percentage points over *from scratch*?
 
 # %% tags=["prediction"]
 my_best, my_points = "fine-tuned", 10
@@ -218,33 +220,33 @@ def accuracy(model, image_set):
 
 
 live = []
-for n in (100, 500):
-    for draw in range(3):
-        labelled = draw_labels(train, n, draw)
-        for method in (from_scratch, frozen, fine_tuned):
-            live.append({"labels": n, "draw": draw, "method": method.__name__.replace("_", " "), "accuracy": accuracy(method(labelled, draw), test)})
-live = pd.DataFrame(live)
-means = live.groupby(["labels", "method"]).accuracy.agg(["mean", "std"])
-best = means.loc[100]["mean"].idxmax()
-points = 100 * (means.loc[(100, best), "mean"] - means.loc[(100, "from scratch"), "mean"])
+for draw in range(5):
+    labelled = draw_labels(train, 100, draw)
+    for method in (from_scratch, frozen, fine_tuned):
+        name = method.__name__.replace("_", " ")
+        live.append({"draw": draw, "method": name, "accuracy": 100 * accuracy(method(labelled, draw), test)})
+wide = pd.DataFrame(live).pivot(index="draw", columns="method", values="accuracy")
+gain = wide[["frozen", "fine tuned"]].sub(wide["from scratch"], axis=0)
+best = wide.mean().idxmax()
+points = wide[best].mean() - wide["from scratch"].mean()
 print(f"your guess: {my_best}, {my_points} points    measured: {best}, {points:+.1f} points")
-means.round(3)
+pd.concat([wide, gain.add_suffix(" minus scratch")], axis=1).agg(["mean", "std"]).round(1)
 
 # %% [markdown]
-# Three draws, and the deviation between them is as large as some of the differences. To compare methods fairly, look at the **same
-# draw** for both: a lucky hundred helps every method.
-
-# %%
-wide = live.pivot(index=["labels", "draw"], columns="method", values="accuracy")
-paired = 100 * wide[["frozen", "fine tuned"]].sub(wide["from scratch"], axis=0)
-paired.round(1).add_suffix(" minus scratch (points)")
+# Five draws of a hundred labels each, test accuracy in per cent. The first three columns are the methods, the last two the
+# differences **on the same draw**. Look at the deviations: which hundred images we happened to draw moves every method by a
+# point or two, and a lucky hundred helps all of them. Comparing within a draw takes that luck out of the comparison, and it
+# belongs in every experiment of this kind.
+#
+# > **Pitfall.** One draw, one seed, one number: with so few labels the order of two methods can be an accident. Repeat, and
+# > print the deviation.
 
 # %% [markdown]
 # ## 4. Where pre-training stops paying
 #
-# The whole experiment, with five draws, four numbers of labels, three encoders and two data sets, takes about half an hour of one core. It was run
-# once, on the full data, by `tools/make_transfer_table.py`, with the functions of this page, and its table is shipped. Set the
-# switch to do it again (in a clone of the course).
+# The whole experiment, with five draws, four numbers of labels, three encoders and two data sets, takes about half an hour
+# of one core. It was run once, on the full data, by `tools/make_transfer_table.py`, with the functions of this page, and
+# its table is shipped. Set the switch to do it again (in a clone of the course).
 
 # %%
 RECOMPUTE = False
@@ -259,15 +261,17 @@ print(f"{len(table)} classifiers trained and tested; the first three:")
 table.head(3)
 
 # %% [markdown]
-# **Predict.** Fine-tuned minus from scratch, for the seminar's encoder, in percentage points: at 100 labels, at 1,000 and at 5,000.
+# **Predict.** Fine-tuned minus from scratch, for the seminar's encoder, in percentage points: at 100 labels, at 1,000 and
+# at 5,000.
 
 # %% tags=["prediction"]
 my_gains = {100: 5, 1000: 2, 5000: 1}
 
 # %%
 BUDGETS = [100, 500, 1000, 5000]
-STYLE = {"from scratch": ("#777777", "o", "-"), "frozen": (plots.PALETTE["affine"], "s", "--"), "fine-tuned": (plots.PALETTE["cured"], "^", "-"),
-         "PCA": (plots.PALETTE["PCA"], "D", ":"), "pixels": (plots.PALETTE["chapter"], "v", ":")}
+STYLE = {"from scratch": (plots.PALETTE["baseline"], "o", "-"), "frozen": (plots.PALETTE["affine"], "s", "--"),
+         "fine-tuned": (plots.PALETTE["cured"], "^", "-"), "PCA": (plots.PALETTE["PCA"], "D", ":"),
+         "pixels": (plots.PALETTE["chapter"], "v", ":")}
 
 
 def runs_of(rows, method, encoder, budgets=BUDGETS):
@@ -276,70 +280,83 @@ def runs_of(rows, method, encoder, budgets=BUDGETS):
     return 100 * chosen.pivot(index="draw", columns="labels", values="accuracy")[budgets].to_numpy()
 
 
-def accuracy_figure(lines, title, caption, budgets=BUDGETS):
-    """Mean accuracy over the draws against the number of labels, with one standard deviation; ``lines``: label -> (runs, style)."""
-    fig, ax = plt.subplots(figsize=(7.5, 4.4), layout="constrained")
+def draw_lines(ax, lines, budgets=BUDGETS):
+    """Mean and deviation over the draws against the number of labels; ``lines``: label -> (runs, (colour, marker, line))."""
     for i, (label, (values, (colour, marker, line))) in enumerate(lines.items()):
         x = np.array(budgets) * 1.03 ** (i - len(lines) / 2)  # side by side, so that error bars do not hide each other
-        ax.errorbar(x, values.mean(0), yerr=values.std(0, ddof=1), color=colour, marker=marker, linestyle=line, capsize=3, label=label)
+        ax.errorbar(x, values.mean(0), yerr=values.std(0, ddof=1), color=colour, marker=marker, linestyle=line, capsize=3,
+                    label=label)
     ax.set(xscale="log", xlabel="labelled images", ylabel="test accuracy (%)")
     ax.set_xticks(budgets, [f"{n:,}" for n in budgets])
     ax.minorticks_off()
-    ax.legend(frameon=False, loc="lower right")
-    return plots.finish(fig, title, caption)
 
+# %% [markdown]
+# (Two small helpers: one picks rows of the table, one draws a line for each method.)
 
+# %%
 conv = {method: runs_of(fashion, method, "conv") for method in ("from scratch", "frozen", "fine-tuned")}
 gain = (conv["fine-tuned"] - conv["from scratch"])  # (draws, budgets), paired by draw
 for i, n in enumerate(BUDGETS):
     guess = f"your guess {my_gains[n]:+}" if n in my_gains else ""
-    print(f"{n:5,} labels: fine-tuned minus from scratch {gain[:, i].mean():+.1f} ± {gain[:, i].std(ddof=1):.1f} points    {guess}")
+    print(f"{n:5,} labels: fine-tuned minus scratch {gain[:, i].mean():+.1f} ± {gain[:, i].std(ddof=1):.1f} points    {guess}")
 
 # %%
 shown = {name: (values, STYLE[name]) for name, values in conv.items()}
 shown |= {f"{name} + logistic regression": (runs_of(fashion, name, "none"), STYLE[name]) for name in ("PCA", "pixels")}
-accuracy_figure(shown, f"Fine-tuning gains {gain[:, 0].mean():+.1f} points at 100 labels and {gain[:, 3].mean():+.1f} at 5,000",
-                "Test accuracy against the number of labels, five methods, five draws each, error bars of one standard deviation. All lines rise; "
-                "the pre-trained ones start above the scratch line and meet it at the right.")
+fig, ax = plt.subplots(figsize=(7.5, 4.4), layout="constrained")
+draw_lines(ax, shown)
+ax.legend(frameon=False, loc="lower right")
+plots.finish(fig, f"Fine-tuning gains {gain[:, 0].mean():+.1f} points at 100 labels and {gain[:, 3].mean():+.1f} at 5,000",
+             "Test accuracy against the number of labels, five methods, five draws each, error bars of one standard deviation. "
+             "All lines rise; the pre-trained ones start above the scratch line.")
 
 # %% [markdown]
 # TURN-PLACEHOLDER
 #
-# <details><summary><b>Check yourself.</b> Logistic regression on raw pixels is among the best at a hundred labels. Does that make
-# the autoencoder useless?</summary>
+# <details><summary><b>Check yourself.</b> Logistic regression on raw pixels is among the best at a hundred labels. Does
+# that make the autoencoder useless?</summary>
 #
-# It makes the comparison honest. Fashion-MNIST images are centred and alike, so pixels are good features already; a simple model on them
-# is hard to beat with few labels. Compare "from scratch" with it: a network with as many parameters as ours is the wrong tool for a hundred
-# images. What pre-training buys is that the network becomes usable there. On photographs, where pixels mean little, the gap is far larger.
+# It makes the comparison honest. Fashion-MNIST images are centred and alike, so pixels are good features already; a simple
+# model on them is hard to beat with few labels. Compare "from scratch" with it: a network with as many parameters as ours
+# is the wrong tool for a hundred images. What pre-training buys is that the network becomes usable there. On photographs,
+# where pixels mean little, the gap is far larger.
 # </details>
 #
 # ## 5. Which autoencoder makes the best start?
 #
-# Three encoders were trained on the same images without labels: the seminar's (576 numbers, reconstructs well), the denoising model of
-# lesson 3 (940 numbers, learned to repair), and the ResNet of lesson 5 (64 numbers). **Which code lets a frozen head do best with a hundred
-# labels?**
+# Three encoders were trained on the same images without labels: the seminar's (576 numbers, reconstructs well), the
+# denoising model of lesson 3 (940 numbers, learned to repair), and the ResNet of lesson 5 (64 numbers). **Which code lets a
+# frozen head do best with a hundred labels?**
 
 # %% tags=["prediction"]
 my_encoder = "ResNet"  # or "conv", "DAE"
 
 # %%
-ENCODERS = {"conv": ("seminar's encoder", plots.PALETTE["convolutional"], "o"), "DAE": ("denoising, 940", plots.PALETTE["DAE"], "s"),
+ENCODERS = {"conv": ("seminar's encoder", plots.PALETTE["convolutional"], "o"),
+            "DAE": ("denoising, 940", plots.PALETTE["DAE"], "s"),
             "ResNet": ("ResNet, 64", plots.PALETTE["stacked"], "^")}
 mean_of = fashion.groupby(["encoder", "method", "labels"]).accuracy.mean().mul(100)
 best_frozen = max(ENCODERS, key=lambda kind: mean_of[kind, "frozen", 100])
-print(f"your guess: {my_encoder}    best frozen at 100 labels: {best_frozen} with {mean_of[best_frozen, 'frozen', 100]:.1f} %")
+best_tuned = max(ENCODERS, key=lambda kind: mean_of[kind, "fine-tuned", 5000])
+print(f"your guess: {my_encoder}    best frozen at 100 labels: {best_frozen}, {mean_of[best_frozen, 'frozen', 100]:.1f} %")
 
 shown = {}
 for kind, (name, colour, marker) in ENCODERS.items():
     for method, line in {"frozen": "--", "fine-tuned": "-"}.items():
         shown[f"{name}: {method}"] = (runs_of(fashion, method, kind), (colour, marker, line))
-best_tuned = max(ENCODERS, key=lambda kind: mean_of[kind, "fine-tuned", 5000])
-accuracy_figure(shown, f"Frozen at 100 labels: best is {ENCODERS[best_frozen][0]}; fine-tuned at 5,000: {ENCODERS[best_tuned][0]}",
-                "Test accuracy against the number of labels for three encoders, frozen (dashed) and fine-tuned (solid), five draws, error bars of "
-                "one standard deviation.")
+fig, ax = plt.subplots(figsize=(7.5, 4.4), layout="constrained")
+draw_lines(ax, shown)
+ax.legend(frameon=False, loc="lower right")
+plots.finish(fig, f"Frozen at 100 labels the best is: {ENCODERS[best_frozen][0]}; fine-tuned at 5,000: {ENCODERS[best_tuned][0]}",
+             "Test accuracy against the number of labels for three encoders, frozen (dashed) and fine-tuned (solid), five draws, "
+             "error bars of one standard deviation.")
+
+# %% [markdown]
+# The same in numbers, with each encoder's *from scratch* row, and the two baselines that need no network (encoder "none").
 
 # %%
-cells = fashion[fashion.method.isin(["pixels", "PCA", "from scratch", "frozen", "fine-tuned"])].groupby(["encoder", "method", "labels"]).accuracy
+METHODS = ["pixels", "PCA", "from scratch", "frozen", "fine-tuned"]
+cells = fashion[fashion.method.isin(METHODS)].groupby(["encoder", "method", "labels"]).accuracy
 cells.agg(lambda a: f"{100 * a.mean():.1f} ± {100 * a.std(ddof=1):.1f}").unstack()
 
 # %% [markdown]
@@ -347,78 +364,78 @@ cells.agg(lambda a: f"{100 * a.mean():.1f} ± {100 * a.std(ddof=1):.1f}").unstac
 #
 # ## 6. Which layers to keep, and how fast they may move
 #
-# The seminar advises: keep the *lower* layers, renew the upper ones, then fine-tune. Lower layers see edges and patches, of use for any
-# task; upper layers serve the task they were trained for, here the reconstruction. We keep the first two blocks, renew the third, and compare; and we try
-# fine-tuning with **one rate** for everything.
+# The seminar advises: keep the *lower* layers, renew the upper ones, then fine-tune. Lower layers see edges and patches, of
+# use for any task; upper layers serve the task they were trained for, here the reconstruction. We keep the first two
+# blocks, renew the third, and compare; and we try fine-tuning with **one rate** for everything.
 
 # %%
-CHOICES = {"fine-tuned": "all kept, smaller rate", "fine-tuned, one rate": "all kept, one rate", "lower layers": "two blocks kept, third renewed",
-           "from scratch": "nothing kept"}
+CHOICES = {"fine-tuned": "all kept, smaller rate", "fine-tuned, one rate": "all kept, one rate",
+           "lower layers": "two blocks kept, third renewed", "from scratch": "nothing kept"}
 rows = {label: runs_of(fashion, method, "conv") for method, label in CHOICES.items()}
-kept = pd.DataFrame({label: [f"{v.mean():.1f} ± {v.std(ddof=1):.1f}" for v in values.T] for label, values in rows.items()}, index=BUDGETS)
+kept = {label: [f"{v.mean():.1f} ± {v.std(ddof=1):.1f}" for v in values.T] for label, values in rows.items()}
 difference = rows["all kept, smaller rate"] - rows["all kept, one rate"]
 print("smaller rate minus one rate, paired by draw:", [f"{d.mean():+.1f} ± {d.std(ddof=1):.1f}" for d in difference.T])
-kept
+pd.DataFrame(kept, index=BUDGETS)
 
 # %% [markdown]
 # LAYERS-PLACEHOLDER
 #
 # ## 7. From one data set to the other
 #
-# The bravest transfer: the encoder learns from handwritten **digits** and never sees a garment; its code must tell shirts from coats.
-# And back. **Will the foreign encoder be better or worse than training from scratch, with 100 labels?**
+# The bravest transfer: the encoder learns from handwritten **digits** and never sees a garment; its code must tell shirts
+# from coats. And back. **Will the foreign encoder be better or worse than training from scratch, with 100 labels?**
 
 # %% tags=["prediction"]
 my_foreign = "better"  # or "worse", "the same"
 
 # %%
 digits = table[table.labels_of == "MNIST"]
-small = [100, 500, 1000]
-cross = {"clothes": (fashion, ", from MNIST"), "digits": (digits, ", from FashionMNIST")}
-gains = {}
+small, cross = [100, 500, 1000], {}
+OTHER, OTHER_FROZEN = (plots.PALETTE["DAE"], "P", "-"), (plots.PALETTE["variational"], "X", "--")
+for what, rows, foreign in (("clothes", fashion, ", from MNIST"), ("digits", digits, ", from FashionMNIST")):
+    cross[what] = {"from scratch": (runs_of(rows, "from scratch", "conv", small), STYLE["from scratch"]),
+                   "fine-tuned, same images": (runs_of(rows, "fine-tuned", "conv", small), STYLE["fine-tuned"]),
+                   "fine-tuned, other images": (runs_of(rows, f"fine-tuned{foreign}", "conv", small), OTHER),
+                   "frozen, other images": (runs_of(rows, f"frozen{foreign}", "conv", small), OTHER_FROZEN)}
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 4), layout="constrained")
-for ax, (what, (rows, foreign)) in zip(axes, cross.items()):
-    for i, (label, method, style) in enumerate([("from scratch", "from scratch", STYLE["from scratch"]), ("fine-tuned, own images", "fine-tuned", STYLE["fine-tuned"]),
-                                               ("fine-tuned, the other set", f"fine-tuned{foreign}", (plots.PALETTE["DAE"], "P", "-")),
-                                               ("frozen, the other set", f"frozen{foreign}", (plots.PALETTE["variational"], "X", "--"))]):
-        values = runs_of(rows, method, "conv", small)
-        gains[what, label] = values - runs_of(rows, "from scratch", "conv", small)
-        ax.errorbar(np.array(small) * 1.03 ** (i - 2), values.mean(0), yerr=values.std(0, ddof=1), color=style[0], marker=style[1], linestyle=style[2], capsize=3, label=label)
-    ax.set(xscale="log", xlabel="labelled images", ylabel="test accuracy (%)", title=f"labels of {what}")
-    ax.set_xticks(small, [f"{n:,}" for n in small])
-    ax.minorticks_off()
+for ax, (what, lines) in zip(axes, cross.items()):
+    draw_lines(ax, lines, small)
+    ax.set_title(f"labels of {what}")
 axes[0].legend(frameon=False, fontsize=9, loc="lower right")
-there, back = (gains[what, "fine-tuned, the other set"][:, 0].mean() for what in cross)
+there, back = (float((lines["fine-tuned, other images"][0] - lines["from scratch"][0])[:, 0].mean()) for lines in cross.values())
 print(f"your guess: {my_foreign}    measured at 100 labels, over scratch: clothes {there:+.1f}, digits {back:+.1f} points")
-plots.finish(fig, f"An encoder from the other data set, fine-tuned with 100 labels: {there:+.1f} points on clothes, {back:+.1f} on digits",
-             "Two panels, labels of clothes and labels of digits: accuracy against the number of labels from scratch, with an encoder pre-trained on the "
-             "same images, and with one from the other data set, fine-tuned or frozen. Five draws, bars of one standard deviation.")
+plots.finish(fig, f"An encoder from the other data set, fine-tuned with 100 labels: {there:+.1f} points on clothes, "
+                  f"{back:+.1f} on digits",
+             "Two panels, labels of clothes and of digits: accuracy against the number of labels from scratch, with an encoder "
+             "pre-trained on the same images, and with one from the other data set, fine-tuned or frozen. Five draws.")
 
 # %% [markdown]
 # CROSS-PLACEHOLDER
 #
-# <details><summary><b>Check yourself.</b> Was it cheating to pre-train on all 55,000 images when we pretend to have only a hundred
-# labels?</summary>
+# <details><summary><b>Check yourself.</b> Was it cheating to pre-train on all 55,000 images when we pretend to have only a
+# hundred labels?</summary>
 #
 # No: pre-training read no label. It would have been cheating to include the *test* images, though even that is done
-# ("transductive" learning). It would also be cheating to choose rates and epochs on the test set, or on a validation set with 5,000 labels while claiming to
-# own a hundred. Ours were fixed once on validation images, for all methods alike, and that should be said in a paper.
+# ("transductive" learning). It would also be cheating to choose rates and epochs on the test set, or on a validation set
+# with 5,000 labels while claiming to own a hundred. Ours were fixed once on validation images, for all methods alike, and
+# that should be said in a paper.
 # </details>
 #
 # ## 8. Weights from elsewhere
 #
-# For photographs one would start from a network trained on ImageNet's million labelled images. Where the machine can reach the network,
-# two lines fetch such weights; the rest of this lesson stays as it is.
+# For photographs one would start from a network trained on ImageNet's million labelled images. Where the machine can reach
+# the network, two lines fetch such weights; the rest of this lesson stays as it is.
 #
 # ```python
 # from torchvision.models import resnet18
 # encoder = models.resnet_encoder(64, resnet=resnet18(weights="DEFAULT"))  # 45 MB, fetched once
 # ```
 #
-# Its last linear layer is new and random, so train that first, with the body `Frozen`, as in section 2. Keep in mind what ImageNet has that
-# we have not: labels. An autoencoder asks of its code only that the *pixels* can be redrawn, and most of what is needed to redraw a
-# shirt (its exact outline, its shade) does not help to call it a shirt. Methods that ask better questions without labels, such as contrastive
-# learning or masked autoencoders, have taken the lead since; they are this lesson's idea with another loss.
+# Its last linear layer is new and random, so train that first, with the body `Frozen`, as in section 2. Keep in mind what
+# ImageNet has that we have not: labels. An autoencoder asks of its code only that the *pixels* can be redrawn, and most of
+# what is needed to redraw a shirt (its exact outline, its shade) does not help to call it a shirt. Methods that ask better
+# questions without labels, such as contrastive learning or masked autoencoders, have taken the lead since; they are this
+# lesson's idea with another loss.
 #
 # ## What we have seen
 #
@@ -428,5 +445,5 @@ plots.finish(fig, f"An encoder from the other data set, fine-tuned with 100 labe
 # - Gains are measured over draws of labels, paired, and beside PCA and pixels. SUMMARY-PLACEHOLDER
 # - TRAVEL-PLACEHOLDER
 #
-# **Next:** [lesson 7](07_dimensionality_reduction.ipynb) looks at the codes themselves: when is an autoencoder the better way to fewer
-# dimensions? **Now you:** the exercise [06_transfer](../exercises/06_transfer/06_transfer.ipynb).
+# **Next:** [lesson 7](07_dimensionality_reduction.ipynb) looks at the codes themselves: when is an autoencoder the better
+# way to fewer dimensions? **Now you:** the exercise [06_transfer](../exercises/06_transfer/06_transfer.ipynb).
