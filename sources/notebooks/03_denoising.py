@@ -127,8 +127,8 @@ with torch.no_grad():
 plots.image_rows(
     {"original": original_imgs, "corrupted": corrupted_imgs, "restored": reconstructed},
     title="From half of the pixels the network draws the whole garment",
-    caption="Three rows of ten pictures: originals, the same with half of their pixels removed, and what the denoising autoencoder made of the "
-    "second row. Outlines and shades return; fine patterns come out blurred.",
+    caption="Three rows of ten pictures: originals, the same with half of their pixels removed, and what the denoising autoencoder made "
+    "of the second row. Outlines and shades return; fine patterns come out blurred.",
     columns=ten.class_names,
 )
 
@@ -316,11 +316,11 @@ with torch.no_grad():
 
 ratio = rows["control"]["corrupted input"] / rows["DAE"]["corrupted input"]
 plots.image_rows(
-    {"original": ten.images, "control, from clean": copied, "corrupted": corrupted_imgs, "control, from corrupted": restored_by_control,
-     "DAE, from corrupted": restored},
+    {"original": ten.images, "control, from clean": copied, "corrupted": corrupted_imgs,
+     "control, from corrupted": restored_by_control, "DAE, from corrupted": restored},
     title=f"The control copies to perfection, holes included: its error on corrupted pictures is {ratio:.1f} times the DAE's",
-    caption="Five rows of ten pictures: originals; the control's nearly perfect copies; corrupted pictures; the control's output for those, "
-    "full of specks; the DAE's output, smooth and whole.",
+    caption="Five rows of ten pictures: originals; the control's nearly perfect copies; corrupted pictures; the control's output for "
+    "those, full of specks; the DAE's output, smooth and whole.",
     columns=ten.class_names,
 )
 
@@ -364,8 +364,8 @@ for name, model in networks.items():
 plots.image_rows(
     shown,
     title=f"Corruption makes the units look at places: {shares['DAE']:.0%} of a filter in one window, against {shares['control']:.0%}",
-    caption="Weights of ten units of each encoder as pictures; grey is zero. In brackets the median share of a filter's squared weights inside its best "
-    "9 x 9 window, a tenth of the area. Untrained and control: scattered grains. DAE: compact spots and strokes.",
+    caption="Weights of ten units of each encoder as pictures; grey is zero. In brackets the median share of a filter's squared weights "
+    "inside its best 9 x 9 window, a tenth of the area. Untrained and control: scattered grains. DAE: compact spots and strokes.",
 )
 
 # %% [markdown]
@@ -427,9 +427,9 @@ won = [p for p in levels if best_at[p] == "DAE"]
 plots.lines(
     levels,
     by_level,
-    title=f"Trained at one level, the DAE is best at {len(won)} of {len(levels)}: from {min(won)} to {max(won)}" if won else "The DAE is best nowhere",
-    caption="Mean squared error per pixel on validation pictures, logarithmic scale, against the share of dropped pixels. DAE and affine denoiser were fitted at "
-    "0.5 only. The DAE's line is flat up to 0.5 and then rises steeply.",
+    title=f"Trained at one level, the DAE is the best of the four at {len(won)} of {len(levels)}",
+    caption="Mean squared error per pixel on validation pictures, logarithmic scale, against the share of dropped pixels. DAE and affine "
+    "denoiser were fitted at 0.5 only. The DAE's line is flat up to 0.5 and then rises steeply.",
     xlabel="share of pixels dropped",
     ylabel="error per pixel",
     log_y=True,
@@ -483,8 +483,8 @@ won_kinds = [kind for kind in kinds if restorers.loc[kind].idxmin() == "DAE"]
 plots.image_rows(
     pictures,
     title=f"One kind of repair was learned: the DAE is the best of four on {len(won_kinds)} of {len(kinds)} kinds of damage",
-    caption="A pullover in five rows, one for each kind of damage; in columns the original, the damaged picture, and what the DAE, the control and the "
-    "median filter make of it. The DAE restores dropout well, and paints light blotches from noise and specks.",
+    caption="A pullover in five rows, one for each kind of damage; in columns the original, the damaged picture, and what the DAE, the "
+    "control and the median filter make of it. The DAE restores dropout well, and paints light blotches from noise and specks.",
     columns=["original", "damaged", "DAE", "control", "median"],
 )
 
@@ -504,8 +504,7 @@ print(f"masked input, doubled: {mse(apply_in_batches(DAE, 2 * masked), validatio
 # several kinds.
 #
 # <details><summary><b>Check yourself.</b> You are handed photographs with an unknown kind of damage. Which experiment of
-# this lesson
-# would you do first, before training anything?</summary>
+# this lesson would you do first, before training anything?</summary>
 #
 # Spoil clean pictures in the ways you suspect and put the simple rivals beside each other, as in the table: the corrupted
 # input, a median filter, an affine denoiser. They tell which kind of damage calls for a network at all, and what it has to

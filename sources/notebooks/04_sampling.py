@@ -92,12 +92,12 @@ print(f"your guess: {my_changed_zeros}    of those, changed by the perturbation:
 
 # %%
 active = ~zeros
-negative = (perturbed_latent[0][active] < 0).float().mean()
+negative = (perturbed_latent[:, active] < 0).float().mean()
 print(f"active units pushed below zero: {negative:.0%}; a ReLU encoder never returns a negative number")
 
 # %% [markdown]
-# About one in six becomes negative, as often as a normal number falls below −1. No picture in the world has such a code.
-# The decoder, a single layer, does not mind: it draws the unit's stroke in black instead of white.
+# On average one in six becomes negative, as often as a normal number falls below −1. No picture in the world has such a
+# code. The decoder, a single layer, does not mind: it draws the unit's stroke in black instead of white.
 #
 # Is it a loss to be tied to the original's set of active units? How different are these sets from one picture to another?
 
@@ -183,15 +183,16 @@ distance, index = nearest(samples, train.images)
 plots.image_rows(
     {"original": ten.images, "sample": samples, "nearest training image": train.images[index]},
     title=f"No sample is a training image: the nearest one is {distance.min():.2f} to {distance.max():.2f} away",
-    caption="Ten originals from the test set, a sample made from each, and the training image nearest to the sample. The neighbours are of the same "
-    "sort, but other pieces of clothing. Over the columns, the distance between sample and neighbour.",
+    caption="Ten originals from the test set, a sample made from each, and the training image nearest to the sample: of the same "
+    "sort, but another piece of clothing. Over the columns, the distance between sample and neighbour.",
     columns=[f"{d:.2f}" for d in distance],
 )
 
 # %% [markdown]
 # Is 0.12, say, near or far? A distance, too, needs a neighbour: the distances among *real* pictures. And since the samples
 # were made from originals, we ask a second thing: is the original, which the network never trained on, nearer to its sample
-# than every training picture is? **In what share of cases?**
+# than *every* training picture is? One picture stands against tens of thousands; by chance it would practically never win.
+# **In what share of cases?**
 
 # %% tags=["prediction"]
 my_share = 0.2  # change this to your own guess, then run on
@@ -213,14 +214,13 @@ print(f"sample         -> nearest training image: {to_training.mean():.3f} ± {t
 print(f"sample         -> its own original:       {to_origin.mean():.3f} ± {to_origin.std():.3f}")
 
 # %% [markdown]
-# The samples are not copied from the training set: their distances to it are as large as those between real pictures. But
-# most often nothing is nearer to a sample than *its own original*. That is the honest verdict on the chapter's recipe. Its
-# pictures are new as a variation is new, and each needs a picture to vary. It cannot answer the question "show me a
-# garment".
+# The samples are not copied from the training set: their distances to it are not far from those between real pictures. But
+# *one* picture, the original, is on average about as near to the sample as the nearest of all training pictures. That is
+# the honest verdict on the chapter's recipe. Its pictures are new as a variation is new, and each needs a picture to vary.
+# It cannot answer the question "show me a garment".
 #
 # <details><summary><b>Check yourself.</b> Someone shows you samples whose distance to the training set is much
-# <i>smaller</i> than that among real
-# pictures. Name two explanations.</summary>
+# <i>smaller</i> than that among real pictures. Name two explanations.</summary>
 #
 # They may be copies, slightly blurred. Or they may be so smooth and grey that they lie near everything; the next section
 # builds such a case.
@@ -257,7 +257,8 @@ print(f"your guess: {my_expectation}")
 plots.image_rows(
     {"normal": normal_samples[:10], "shuffled": shuffled_samples[:10]},
     title="Every number is right, and no picture is",
-    caption="Two rows of ten samples from invented codes. All show the same speckled grey shape, something between a shirt and a coat; none is a garment.",
+    caption="Two rows of ten samples from invented codes. All show the same speckled grey shape, something between a shirt and a "
+    "coat; none is a garment.",
 )
 
 # %% [markdown]
@@ -277,13 +278,15 @@ real_codes = apply_in_batches(encoder, real)
 scale = latent_dim**0.5
 home = torch.cdist(real_codes, codes).amin(1).mean() / scale
 away = torch.cdist(shuffled_codes, codes).amin(1).mean() / scale
-print(f"directions that carry 90 % of the variance: {directions_needed(codes)} for real codes, {directions_needed(many_shuffled)} for shuffled")
+real_directions, shuffled_directions = directions_needed(codes), directions_needed(many_shuffled)
+print(f"directions that carry 90 % of the variance: {real_directions} for real codes, {shuffled_directions} for shuffled")
 print(f"distance to the nearest training code: {home:.2f} from a new real code, {away:.2f} from a shuffled one")
 
 # %% [markdown]
-# Real codes spread over a small part of the 940 directions, the shuffled ones over nearly all. And a shuffled code lies
-# several times as far from the nearest real code as another real one does. The codes of clothes are a thin sheet in a huge
-# room, and a random point of the room misses the sheet. Nothing in the training told the decoder what to do out there.
+# Real codes spread over a small part of the 940 directions; the shuffled ones need several times as many. And a shuffled
+# code lies more than twice as far from the nearest real code as another real one does. The codes of clothes are a thin
+# sheet in a huge room, and a random point of the room misses the sheet. Nothing in the training told the decoder what to do
+# out there.
 #
 # Before we do better, we need a score for "better", and here is a trap:
 
@@ -345,8 +348,8 @@ plots.lines(
     components,
     {"DAE, training codes": likelihood["training codes"], "DAE, validation codes": likelihood["validation codes"]},
     title=f"Validation codes are likeliest under {components[best]} clouds; training codes always ask for more",
-    caption="Mean logarithm of the likelihood per code against the number of Gaussians. The training line climbs all the way; the validation line climbs at first, "
-    "then levels off or falls, and the gap between the two opens.",
+    caption="Mean logarithm of the likelihood per code against the number of Gaussians. The training line climbs all the way; the "
+    "validation line climbs at first, then levels off or falls, and the gap between the two opens.",
     xlabel="Gaussians in the mixture",
     ylabel="mean log-likelihood",
     log_x=True,
@@ -371,8 +374,8 @@ plots.image_rows(
     {"shuffled codes": shuffled_samples[:10], "one Gaussian": one_cloud[:10], f"{components[best]} Gaussians": many_clouds[:10],
      "nearest training image": train.images[index]},
     title="Garments from nowhere, soft but of every kind, and none of them a copy",
-    caption="Ten samples each from shuffled codes (grey porridge), from one Gaussian (ghosts of garments) and from the mixture (mostly recognisable, blurred); "
-    "below, the training image nearest to each of the mixture's samples, a similar but different garment.",
+    caption="Ten samples each from shuffled codes (grey porridge), from one Gaussian (ghosts of garments) and from the mixture (mostly "
+    "recognisable, blurred); below, the training image nearest to each of the mixture's samples, similar but different.",
 )
 
 # %% [markdown]
@@ -395,19 +398,20 @@ table.style.format("{:.3f}")
 # that: not better than real, but smoother.
 
 # %%
-gaps = {name: table.loc[name, "real to sample"] for name in ("other real pictures", f"{components[best]} Gaussians", "one Gaussian", "shuffled codes", "normal codes")}
+the_mixture = f"{components[best]} Gaussians"
+gaps = table["real to sample"][["other real pictures", the_mixture, "one Gaussian", "shuffled codes", "normal codes"]].to_dict()
 plots.bars(
     gaps,
-    title=f"From a real picture to the nearest of {n} samples: {gaps[f'{components[best]} Gaussians']:.2f} with the mixture, {gaps['shuffled codes']:.2f} with shuffled codes",
-    caption=f"Mean distance (root mean square per pixel) from {len(real)} real pictures to the nearest sample. The mixture is level with real pictures; codes drawn number by number are far off.",
+    title=f"Real pictures find a sample at {gaps[the_mixture]:.2f} from the mixture, and at {gaps['shuffled codes']:.2f} from shuffled codes",
+    caption=f"Mean distance (root mean square per pixel) from {len(real)} real pictures to the nearest of {n} samples. The mixture is about "
+    "level with real pictures; codes drawn number by number are far off.",
     ylabel="distance, real to sample",
     fmt="{:.2f}",
 )
 
 # %% [markdown]
 # <details><summary><b>Check yourself.</b> How can the mixture's bar be as low as that of <i>real</i> pictures, though its
-# samples are
-# visibly worse?</summary>
+# samples are visibly worse?</summary>
 #
 # A distance per pixel forgives blur and punishes detail: a sharp pattern in the wrong place costs twice, a smooth grey
 # costs half. Two real shirts with different stripes are "far" from each other. No single number judges a generator; look at
@@ -446,8 +450,8 @@ for name, value in middle.items():
 plots.image_rows(
     {"by code": by_code, "by pixels": by_pixels},
     title="Both ways lead through a ghost: a code of one layer hardly knows more than a cross-fade",
-    caption="From a T-shirt to a bag in nine steps, by code above and by pixels below. In the middle both show two things at once, one through the other; the code's is "
-    "somewhat smoother.",
+    caption="From a T-shirt to a bag in nine steps, by code above and by pixels below. In the middle both show two things at once, one "
+    "through the other; the code's is somewhat smoother.",
     columns=[f"{t:.0%}" for t in steps.tolist()],
 )
 
@@ -486,7 +490,7 @@ widgets.walk_between(DAE, ten.images)
 # ## What you have seen
 #
 # 1. The chapter's `encoded * (1 + perturbation)` varies a picture. Zeros stay zero, so a sample is drawn with its
-#    original's units, and most often nothing real is nearer to it than that original.
+#    original's units, and that one original is about as near to it as the nearest of all training pictures.
 # 2. "New" is a question of distances, measured against those among real pictures, in *both* directions: the mean image
 #    passes the one and fails the other.
 # 3. Random codes fail although each number is right, because codes fill a thin part of their space; the directions and
