@@ -282,15 +282,16 @@ plots.image_rows(
 )
 
 # %% [markdown]
-# Looking is not measuring. Here is one measure, in two directions. For 1,000 samples, the squared distance per pixel to the
-# nearest of 5,000 training images: do samples lie **close** to real images? And the other way round, from each validation
-# image (1,000 at most) to the nearest of the 1,000 samples: **coverage**, are all kinds of garments there? Real images,
-# measured in the same way, are the scale. The mean image, a thousand times, is the trap.
+# Looking is not measuring. Lesson 4's measure was the distance to the nearest real image (root mean square per pixel). We
+# take it in two directions. From each of 1,000 samples to the nearest of 5,000 training images: do samples lie **close** to
+# real ones? And from each of 1,000 validation images (667 in the small sample) to the nearest of the 1,000 samples:
+# **coverage**, are all kinds of garments there? Real images, measured in the same way, are the scale. The mean image, a
+# thousand times, is the trap.
 
 # %%
 def nearest(images, pool):
-    """Mean over images of the squared distance per pixel to the nearest image of the pool."""
-    return float((torch.cdist(images.flatten(1), pool.flatten(1)).amin(dim=1) ** 2).mean() / 784)
+    """Mean over images of the distance (root mean square per pixel) to the nearest image of the pool."""
+    return float(torch.cdist(images.flatten(1), pool.flatten(1)).amin(dim=1).mean() / 28)  # 28 is the root of 784
 
 
 pool, asked = train.images[:5000], validation.images[:1000]
@@ -311,21 +312,21 @@ for (way, row), marker in zip(measured.iterrows(), plots.MARKERS):
     colour = {"real images": "#000000"}.get(way, plots.colour(way.replace("plain", "stacked")))
     ax.errorbar(x["mean"], y["mean"], y["std"], x["std"], marker=marker, markersize=8, capsize=3, linestyle="none",
                 color=colour, label=way)
-ax.set(xlabel="closeness: squared distance per pixel, sample to nearest training image",
-       ylabel="coverage: validation image to nearest sample")
+ax.set(xlabel="closeness: distance from a sample to the nearest training image",
+       ylabel="coverage: from a real image to the nearest sample")
 ax.legend(loc="best")
 cover, real = measured["coverage"]["mean"].loc[list(WAYS)], measured["coverage"]["mean"]["real images"]
 worst, best = cover.idxmax(), cover.idxmin()
 plots.finish(
     fig,
-    f"Coverage is best for “{best}” ({cover[best]:.3f}) and worst for “{worst}” ({cover[worst]:.3f}); real images reach {real:.3f}",
+    f"Coverage is best for “{best}” ({cover[best]:.3f}), worst for “{worst}” ({cover[worst]:.3f}); real images: {real:.3f}",
     "Closeness (to the right is farther from every training image) against coverage (upwards is more kinds missed); "
     "mean and deviation of three draws of 1,000.",
 )
 
 # %% [markdown]
 # Read the horizontal axis first: **real images lie farther from other real images than most samples do**, and the mean image,
-# which resembles no garment, is no farther. Squared distance rewards blur, since a blurred image is half-way to everything.
+# which resembles no garment, is no farther. Such a distance rewards blur, since a blurred image is half-way to everything.
 # So a small distance is no proof of a good sample; one aims at the real images' value, not at zero.
 #
 # The vertical axis is harder to fool: whoever draws one thing again and again misses the rest. Random codes in the plain
@@ -343,7 +344,7 @@ plots.finish(
 # With two code units the whole space fits on a page. We cut the normal distribution into 15 × 15 equally likely squares and
 # decode the middle of each.
 
-# %%
+# %% tags=["readme"]
 from scipy.stats import norm
 
 torch.manual_seed(0)

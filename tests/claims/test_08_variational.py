@@ -124,7 +124,7 @@ def test_noise_decodes_to_all_kinds_in_the_variational_model_and_not_in_the_plai
     coverage = {}
     for name, model in (("plain", plain), ("variational", variational(seed))):
         new = apply_in_batches(model[1], noise).flatten(1)
-        coverage[name] = float((torch.cdist(asked, new).amin(dim=1) ** 2).mean() / 784)
+        coverage[name] = float(torch.cdist(asked, new).amin(dim=1).mean() / 28)
         record(f"coverage, {name}, seed {seed}", round(coverage[name], 4))
-    assert coverage["variational"] < 0.7 * coverage["plain"]
+    assert coverage["variational"] < 0.85 * coverage["plain"]
     assert reconstruction_error(plain, data("validation").images) < reconstruction_error(variational(seed), data("validation").images)
