@@ -22,6 +22,8 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import torch
+
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
@@ -82,7 +84,7 @@ def ask(box: sandbox.Box, question: judging.Question, given: dict, seed: int) ->
         sandbox.BoxEnded: the box is gone.
     """
     def reply() -> dict:
-        message = box.receive()
+        message = box.receive(question.seconds + 15)
         if message["kind"] == "late":
             raise TimeoutError(f"no answer within {question.seconds:.0f} s")
         return message
@@ -123,6 +125,7 @@ def ask(box: sandbox.Box, question: judging.Question, given: dict, seed: int) ->
 def grade(submission: collect.Submission, secret: str, bwrap: str | None, limits: sandbox.Limits) -> Result:
     """Grade one submission; never raises for anything that a submission does."""
     start = time.monotonic()
+    torch.set_num_threads(1)
     result = Result(submission.student, submission.exercise, "graded")
     template = assemble.exercise_cells(exercise_path(submission.exercise))
     questions = judging.questions(submission.exercise)
@@ -147,7 +150,7 @@ def grade(submission: collect.Submission, secret: str, bwrap: str | None, limits
         with tempfile.TemporaryDirectory() as scratch, sandbox.Box(bwrap, limits, Path(scratch)) as box:
             box.send({"limits": box.rlimits() if bwrap else {}, "cells": [
                 {"key": str(number), "source": cell.source, "seconds": limits.cell_seconds} for number, cell in code]})
-            while (message := box.receive())["kind"] != "ran":
+            while (message := box.receive(limits.cell_seconds + 30))["kind"] != "ran":
                 if message["kind"] == "cell" and str(message.get("key")).isdigit() and int(message["key"]) < len(shown):
                     cell = shown[int(message["key"])]
                     cell["outputs"], cell["error"] = report.only_known(message.get("outputs")), str(message.get("error", ""))[:100]

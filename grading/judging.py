@@ -51,6 +51,8 @@ class Question:
 
 
 def pack(values: dict) -> dict:
+    """What is sent to the student's process: all inputs but those whose name begins with an underscore, which are the judge's own."""
+    values = {name: value for name, value in values.items() if not name.startswith("_")}
     tensors = {name: value.contiguous() for name, value in values.items() if isinstance(value, Tensor)}
     plain = {name: value for name, value in values.items() if name not in tensors}
     return {"plain": plain, "tensors": base64.b64encode(save(tensors)).decode() if tensors else ""}
@@ -104,6 +106,7 @@ def hidden(exercise: str, name: str, notebook: dict) -> str:
     answers = []
     for step, ask in enumerate(question.ask):
         asked = question.then(step, given, answers) if question.then and step else given
+        asked = unpack(pack(asked))
         answers.append(ask(state, asked))
     judge(question, given, answers)
     return f"hidden check passed: {name}"

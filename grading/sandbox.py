@@ -139,12 +139,13 @@ class Box:
                 except OSError as error:
                     raise BoxEnded("crashed", "the notebook's process ended before its time") from error
 
-    def receive(self) -> dict:
+    def receive(self, seconds: float = 1e9) -> dict:
         """The next message.
 
         Raises:
-            BoxEnded: no time left, too much memory, too many processes, too much output, or the process is gone.
+            BoxEnded: none within ``seconds`` (the process inside holds its own limits off), no time left, too much memory, too many processes, too much output, or the process is gone.
         """
+        limit = time.monotonic() + seconds
         while True:
             line, found, rest = self.buffer.partition(b"\n")
             if found:
@@ -165,6 +166,8 @@ class Box:
                 self.buffer += piece
                 if self.received > self.limits.stream_bytes:
                     raise BoxEnded("crashed", "the notebook's process sent too much")
+            if time.monotonic() > limit:
+                raise BoxEnded("timed out", f"no word from the notebook's process for {seconds:.0f} s")
             self._watch()
 
     def _watch(self) -> None:

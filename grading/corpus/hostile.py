@@ -30,10 +30,11 @@ for fd in range(3, 40):
 """
 
 SECRETS = """
-import glob, os
-found = [path for pattern in ("/**/solutions/**", "/**/grading/**", "/**/gradebook*", "/**/grades.csv", "/**/submitted/**", "/**/results/*.json", "/**/secret", "/root/**/.ssh/**",
-         "/etc/shadow", "/**/sources/**", "/**/.git/**") for path in glob.iglob(pattern, recursive=True) if not path.startswith(("/proc", "/sys", "/usr"))
-         and "site-packages" not in path and "/lib/python" not in path and os.path.isfile(path)]
+import os
+words, found = ("solutions", "grading", "gradebook", "grades.csv", "submitted", "results", "secret", ".ssh", "shadow", "sources", ".git", "notebooks", "tests"), []
+for folder, folders, files in os.walk("/"):
+    folders[:] = [name for name in folders if name not in ("proc", "sys", "usr", "site-packages") and not name.startswith("python3")]
+    found += [os.path.join(folder, name) for name in (*folders, *files) if name in words]
 if found:
     print("REACHED", found[:5])
 if any(word in "".join(os.environ) for word in ("TOKEN", "SECRET", "SSH", "AWS")) or set(os.environ) - {"PATH", "HOME", "LANG", "TMPDIR", "MPLCONFIGDIR", "MPLBACKEND",

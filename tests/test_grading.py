@@ -1,0 +1,334 @@
+"""The grader: it grades the whole corpus as expected, keeps its promises about old marks, and cannot be talked into more."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+pytest.importorskip("nbgrader")
+
+from grading import assemble, collect, grade, judging, report, sandbox  # noqa: E402
+from grading.corpus import build  # noqa: E402
+
+EXERCISES = grade.all_exercises()
+FIRST = "01_dense_autoencoder"
+LIMITS = sandbox.Limits(seconds=240, cell_seconds=20)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def on_the_sample():
+    before = os.environ.get("COURSE_DATA")
+    os.environ["COURSE_DATA"] = "sample"
+    yield
+    os.environ.pop("COURSE_DATA")
+    if before is not None:
+        os.environ["COURSE_DATA"] = before
+
+
+@pytest.fixture(scope="module")
+def bwrap():
+    try:
+        return sandbox.find_sandbox()
+    except sandbox.NoSandbox as error:
+        pytest.skip(f"no sandbox on this machine: {error}")
+
+
+# the corpus
+
+@pytest.fixture(scope="module")
+def corpus(bwrap, tmp_path_factory):
+    """The whole corpus, graded once as a teacher would."""
+    folder = tmp_path_factory.mktemp("corpus")
+    cases = [case for case in build.cases() if case.exercise in EXERCISES]
+    build.write(folder / "submitted", cases)
+    results = grade.run(folder / "submitted", folder / "out", bwrap=bwrap, limits=LIMITS, say=lambda line: None)
+    return folder, cases, {(result.student, result.exercise): result for result in results}
+
+
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("case", [case for case in build.cases() if case.exercise in EXERCISES], ids=lambda case: f"{case.exercise[:2]}-{case.name}")
+def test_case(corpus, case):
+    result = corpus[2][collect.clean_name(case.name), case.exercise]
+    worth = report.worth(EXERCISES[case.exercise])
+    lost = {key for key, points in result.points.items() if points == 0}
+    assert lost == set(case.loses), (result.status, result.messages, result.notes)
+    assert all(points in (0, worth[key][0]) for key, points in result.points.items())
+    assert result.status in case.status, result.notes
+    assert case.say in " ".join([*result.messages.values(), *result.notes])
+
+
+def test_no_attack_reached_anything(corpus):
+    _, cases, results = corpus
+    for case in cases:
+        shown = [output.get("text", "") for cell in results[collect.clean_name(case.name), case.exercise].cells for output in cell["outputs"]]
+        assert "REACHED" not in "".join(shown), (case.name, shown)
+        assert "REACHED" not in "".join(results[collect.clean_name(case.name), case.exercise].messages.values()), case.name
+
+
+def test_no_markup_of_a_student_reaches_the_pages(corpus):
+    for page in (corpus[0] / "out/feedback").iterdir():
+        text = page.read_text(encoding="utf-8")
+        assert "<script" not in text and "onerror=" not in text.replace("onerror=alert(4)&gt;", "")
+
+
+def test_a_table_a_page_and_a_picture(corpus):
+    out = corpus[0] / "out"
+    with open(out / "grades.csv", encoding="utf-8-sig", newline="") as file:
+        rows = {(row["student"], row["exercise"]): row for row in csv.DictReader(file)}
+    assert len(rows) == len(corpus[1])
+    row = rows["wrong 1, the wrong axis", FIRST]
+    assert (row["status"], row["automatic"], row["automatic_of"], row["by_hand"], row["points"]) == ("graded", "7", "9", "", "")
+    assert (out / "summary.png").stat().st_size > 10_000
+    assert len(list((out / "feedback").iterdir())) == len({case.name for case in corpus[1]})
+
+
+def test_again_grades_nothing_anew(corpus, bwrap, monkeypatch):
+    folder = corpus[0]
+    before = (folder / "out/grades.csv").read_bytes()
+    monkeypatch.setattr(grade, "canaries", lambda *a: pytest.fail("nothing was to be graded"))
+    grade.run(folder / "submitted", folder / "out", bwrap=bwrap, limits=LIMITS, say=lambda line: None)
+    assert (folder / "out/grades.csv").read_bytes() == before
+
+
+# the judges by themselves: what is not the answer must not pass
+
+def spoil(value, how: str):
+    if isinstance(value, torch.Tensor) and value.is_floating_point():
+        return {"zeros": value * 0, "nan": value * float("nan"), "ones": value * 0 + 1, "flip": value.flip(0) + 1e-2, "scale": value * 1.5 + 0.1, "short": value[:1]}[how]
+    if isinstance(value, float):
+        return {"zeros": 0.0, "nan": float("nan"), "ones": 1.0, "flip": -value, "scale": value * 1.5 + 0.1, "short": None}[how]
+    if isinstance(value, list):
+        return {"zeros": [], "nan": [float("nan")], "ones": [1] * len(value), "flip": value[::-1] + [0], "scale": value * 2, "short": value[:-1]}[how]
+    return {"short": None, "nan": None}.get(how, value)
+
+
+@pytest.fixture(scope="module")
+def honest():
+    """The solutions' own answers to the hidden questions, without a sandbox: exercise, question -> given, answers."""
+    found = {}
+    for name in EXERCISES:
+        space: dict = {"get_ipython": None}
+        source = [cell.source for cell in assemble.assemble(EXERCISES[name], assemble.read(grade.solution_submission(name).data)).cells if cell.kind == "code" and not cell.skip]
+        exec(compile("\n".join(source), name, "exec"), space)
+        student = type("Student", (), {"__getattr__": lambda self, key, space=space: space[key]})()
+        for question in judging.questions(name):
+            if question.prepare and question.seconds > 60:
+                continue  # trains: graded in the corpus
+            given = question.given(judging.random_for("test", question.name))
+            functions: dict = {"torch": torch, "nn": torch.nn}
+            exec(judging.source_of(question), functions)
+            state = functions["prepare"](student, given) if question.prepare else student
+            answers = [functions[ask.__name__](state, given) for ask in question.ask]
+            found[name, question.name] = question, given, answers
+    return found
+
+
+def test_honest_answers_pass(honest):
+    for question, given, answers in honest.values():
+        judging.judge(question, given, answers)
+
+
+@pytest.mark.parametrize("how", ["zeros", "nan", "ones", "flip", "scale", "short", "nothing"])
+def test_canaries_must_fail(honest, how):
+    for (exercise, name), (question, given, answers) in honest.items():
+        wrong = [{} if how == "nothing" else {key: spoil(value, how) for key, value in answer.items()} for answer in answers]
+        with pytest.raises(judging.Wrong):
+            judging.judge(question, given, wrong)
+            pytest.fail(f"{exercise}, {name}: the judge took {how} for an answer")
+
+
+def test_what_the_student_is_sent_holds_no_judgement():
+    for name in EXERCISES:
+        for question in judging.questions(name):
+            assert "Wrong" not in judging.source_of(question) and "judge" not in judging.source_of(question)
+            assert not any(key.startswith("_") for key in judging.pack({"a": 1, "_secret": 2})["plain"])
+
+
+# collecting
+
+def small(name: str = FIRST) -> bytes:
+    return grade.untouched_submission(name).data
+
+
+def test_moodle_zip_with_names_of_any_alphabet(tmp_path):
+    names = ["Željko Šarić-Đurđević", "נועה לוי", "Ana Marija  Horvat", "O'Neil, Sean"]
+    with zipfile.ZipFile(tmp_path / "m.zip", "w") as archive:
+        for number, name in enumerate(names):
+            archive.writestr(f"{name}_{1000 + number}_assignsubmission_file_/{FIRST} (1).ipynb", small())
+        archive.writestr(f"Flat Name_77_assignsubmission_file_{FIRST}.ipynb", small())
+        archive.writestr("__MACOSX/._x.ipynb", b"junk")
+    found = collect.collect(tmp_path / "m.zip", EXERCISES)
+    assert {s.student for s in found} == {"Željko Šarić-Đurđević 1000", "נועה לוי 1001", "Ana Marija Horvat 1002", "O'Neil, Sean 1003", "Flat Name 77"}
+    assert {s.exercise for s in found} == {FIRST}
+
+
+def test_zip_paths_go_nowhere_and_bombs_are_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(assemble, "LARGEST_FILE", 1 << 20)
+    with zipfile.ZipFile(tmp_path / "z.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("../../../../tmp/evil/x.ipynb", small())
+        archive.writestr(f"Bomb_5_assignsubmission_file_/{FIRST}.ipynb", b" " * (64 << 20))
+    found = {s.student: s for s in collect.collect(tmp_path / "z.zip", EXERCISES)}
+    assert found["Bomb 5"].data is None and not any("/" in name or ".." in name for name in found)
+
+
+def test_links_are_not_followed(tmp_path):
+    (tmp_path / "in/Eve").mkdir(parents=True)
+    (tmp_path / "in/Eve/x.ipynb").symlink_to("/etc/passwd")
+    with pytest.raises(collect.NothingFound):
+        collect.collect(tmp_path / "in", EXERCISES)
+
+
+def test_exercise_is_known_by_content(tmp_path):
+    (tmp_path / "Ivo").mkdir()
+    (tmp_path / "Ivo/Copy of homework.ipynb").write_bytes(small())
+    assert collect.collect(tmp_path, EXERCISES)[0].exercise == FIRST
+
+
+def test_no_spreadsheet_takes_a_name_for_a_formula():
+    assert report.safe_cell('=HYPERLINK("http://x")').startswith("'=")
+
+
+# promises about marks, with a grader that is only played
+
+@pytest.fixture
+def played(tmp_path, monkeypatch):
+    """One student's submission, graded by whatever function ``grader['do']`` holds."""
+    path = tmp_path / "in/Ana Anić" / FIRST / f"{FIRST}.ipynb"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(small())
+    grader = {"do": lambda submission: grade.Result(submission.student, submission.exercise, "graded", {"check_dead_units": 2.0, "check_pca_error": 3.0, "check_train_autoencoder": 4.0})}
+
+    class Pool:
+        def __init__(self, *a, **k): ...
+        def __enter__(self): return self
+        def __exit__(self, *a): ...
+        def submit(self, function, submission, *a):
+            import concurrent.futures
+            future = concurrent.futures.Future()
+            try:
+                future.set_result(grader["do"](submission))
+            except Exception as error:
+                future.set_exception(error)
+            return future
+
+    monkeypatch.setattr(grade.concurrent.futures, "ProcessPoolExecutor", Pool)
+
+    def go(**options) -> dict:
+        grade.run(tmp_path / "in", tmp_path / "out", check_grader=False, say=lambda line: None, **options)
+        with open(tmp_path / "out/grades.csv", encoding="utf-8-sig", newline="") as file:
+            return {row["student"]: row for row in csv.DictReader(file)}
+
+    return path, grader, go, tmp_path / "out"
+
+
+def test_a_failed_run_leaves_no_old_mark(played):
+    path, grader, go, out = played
+    assert go()["Ana Anić"]["automatic"] == "9"
+    path.write_bytes(small() + b"\n")  # handed in again
+
+    def fail(submission):
+        raise MemoryError
+    grader["do"] = fail
+    row = go()["Ana Anić"]
+    assert (row["status"], row["automatic"], row["points"]) == ("not graded", "", "")
+
+
+def test_a_killed_run_leaves_no_old_mark_and_goes_on(played):
+    path, grader, go, out = played
+    go()
+    path.write_bytes(small() + b"\n")
+
+    def kill(submission):
+        raise KeyboardInterrupt
+    good, grader["do"] = grader["do"], kill
+    with pytest.raises(KeyboardInterrupt):
+        go()
+    assert "not graded" in (out / "grades.csv").read_text(encoding="utf-8-sig")
+    grader["do"] = good
+    assert go()["Ana Anić"]["automatic"] == "9"
+
+
+def test_who_handed_in_nothing_is_listed(played):
+    rows = played[2](students=["Ana Anić", "יעל כהן"])
+    assert rows["יעל כהן"]["status"] == "missing" and rows["Ana Anić"]["status"] == "graded"
+
+
+def test_marks_by_hand_are_kept_for_this_answer_only(played):
+    path, grader, go, out = played
+    text = {"answer": "because"}
+
+    def with_text(submission):
+        cell = {"key": "why", "kind": "markdown", "source": text["answer"], "answer": True, "points": 3, "manual": True, "outputs": [], "error": ""}
+        return grade.Result(submission.student, submission.exercise, "graded", {"check_dead_units": 2.0, "check_pca_error": 3.0, "check_train_autoencoder": 4.0}, cells=[cell])
+    grader["do"] = with_text
+    assert go()["Ana Anić"]["points"] == ""
+    table = (out / "texts.csv").read_text(encoding="utf-8-sig")
+    rows = list(csv.reader(io.StringIO(table)))
+    rows[1][rows[0].index("points")], rows[1][rows[0].index("comment")] = "2,5", "good"
+    buffer = io.StringIO()
+    csv.writer(buffer).writerows(rows)
+    (out / "texts.csv").write_text("\ufeff" + buffer.getvalue(), encoding="utf-8")
+    assert (go()["Ana Anić"]["by_hand"], go()["Ana Anić"]["points"]) == ("2.5", "11.5")
+    text["answer"] = "something else"
+    assert go(again=True)["Ana Anić"]["points"] == ""
+
+
+def test_without_the_sandbox_it_refuses(tmp_path):
+    (tmp_path / "in").mkdir()
+    env = {**os.environ, "PATH": str(tmp_path)}
+    run = subprocess.run([sys.executable, str(ROOT / "grading/grade.py"), str(tmp_path / "in"), "--out", str(tmp_path / "out")], env=env, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 2 and "refused" in run.stderr and "bubblewrap is not installed" in run.stderr
+
+
+# student versions
+
+def test_student_versions_are_current_and_free_of_solutions():
+    sys.path.insert(0, str(ROOT / "tools"))
+    import exercises
+
+    for name, notebook in exercises.solutions().items():
+        data = exercises.student_version(name, notebook)
+        assert data == exercises.student_version(name, notebook), "two builds differ"
+        exercises.check_for_leaks(name, notebook, data)
+        assert (ROOT / "exercises" / name / f"{name}.ipynb").read_bytes() == data, f"{name}: run `make exercises`"
+
+
+def test_a_leak_is_noticed():
+    sys.path.insert(0, str(ROOT / "tools"))
+    import exercises
+
+    notebook = exercises.solutions()[FIRST]
+    nb = json.loads(exercises.student_version(FIRST, notebook))
+    solution = json.loads(notebook.read_text(encoding="utf-8"))
+    answer = next(cell for cell in solution["cells"] if cell["metadata"].get("nbgrader", {}).get("grade_id") == "pca_error")
+    nb["cells"][-1]["source"] = [line for line in answer["source"] if "###" not in line]
+    with pytest.raises(exercises.Leak):
+        exercises.check_for_leaks(FIRST, notebook, json.dumps(nb).encode())
+
+
+def test_every_exercise_is_complete():
+    for name, template in EXERCISES.items():
+        names = [assemble.info(cell)["grade_id"] for cell in template if assemble.info(cell)]
+        assert len(set(names)) == len(names)
+        worth = report.worth(template)
+        automatic = {key for key, (_, manual) in worth.items() if not manual}
+        assert automatic == {question.name for question in judging.questions(name)}
+        assert sum(manual for _, manual in worth.values()) == 1
+        assert any("data:image/png" in cell["source"] for cell in template), f"{name}: no picture of the wanted result"
+        assert not any("✗" in str(output) for cell in json.loads((ROOT / "solutions" / name / f"{name}.ipynb").read_text())["cells"] for output in cell.get("outputs", []))
+
+
+def test_results_are_plain_data():
+    assert json.loads(json.dumps(dataclasses.asdict(grade.Result("a", "b", "graded")))) == dataclasses.asdict(grade.Result("a", "b", "graded"))
