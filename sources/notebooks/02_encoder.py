@@ -113,12 +113,12 @@ for name, value in classifier.state_dict().items():
     print(f"{name:<18} {str(tuple(value.shape)):<10} largest change {change:.4f}   {'moved' if change else 'exactly as before'}")
 
 # %% [markdown]
-# Encoder: not a digit. Head: moved. Such a check takes four lines and belongs into every transfer experiment, for it is
+# Encoder: not a digit. Head: moved. Such a check takes four lines and belongs in every transfer experiment, for it is
 # easily got wrong:
 #
 # > **Pitfall.** Freezing must happen *before* the training, and layers with a memory of their own (batch normalisation)
-# > move even without a gradient, as long as they are in train mode. Neither mistake raises an error: the accuracy even goes
-# > *up*, and is no longer about the code.
+# > move even without a gradient, as long as they are in train mode. Neither mistake raises an error. The accuracy may even
+# > go *up*, and is no longer about the code.
 #
 # What does the mistake look like? We make it on purpose, on a copy.
 
@@ -285,7 +285,7 @@ verdict = "yes" if best_is_best else "no"
 print(f"your guess: {my_answer}    correlation {correlation:.2f}; the best reconstruction has the best probe: {verdict}")
 plots.finish(
     fig,
-    title=f"The worse the reconstruction, the worse the probe (correlation {correlation:.2f})",
+    title=f"The worse the reconstruction, the worse the probe: correlation {correlation:.2f} over {len(every)} encoders",
     caption="Each mark is one encoder with ten code numbers. The chapter's three, with dead units, lie to the right and lower; the "
     "linear codes and PCA lie together at the upper left.",
 )
@@ -297,8 +297,7 @@ plots.finish(
 # shirt from a coat may hang on a few.
 #
 # <details><summary><b>Check yourself.</b> PCA's code and the linear code reach nearly the same accuracy. Name one reason
-# that was to be
-# expected.</summary>
+# that was to be expected.</summary>
 #
 # Both are linear maps to ten numbers that aim at a small squared error, so they look along nearly the same ten directions
 # of the data; they differ only by a mixing of the ten numbers, and a linear probe undoes any mixing. [Lesson

@@ -225,10 +225,10 @@ plots.bars(
 )
 
 # %% [markdown]
-# Nine tenths of the way from the corrupted input to the DAE are made by a *formula* from the last century. The network's
-# own merit is the step from the affine denoiser downwards, and only that step may be called nonlinear learning. The median
-# filter, a textbook tool against specks, fails here: where half of the pixels are black, the median of a neighbourhood
-# often is black, too.
+# More than nine tenths of the way from the corrupted input to the DAE are made by a *formula*, without any network. The
+# network's own merit is the step from the affine denoiser downwards, and only that step may be called nonlinear learning.
+# The median filter, a textbook tool against specks, fails here: where half of the pixels are black, the median of a
+# neighbourhood often is black, too.
 #
 # <details><summary><b>Check yourself.</b> Why does the Gaussian filter do so much better than the median filter?</summary>
 #
@@ -306,7 +306,7 @@ pd.DataFrame(rows).T.style.format("{:.4f}")
 
 # %% [markdown]
 # Read the columns one at a time. By the left one, the trap's, the control is the better model *by far*. By the right one,
-# the question we care about, it is worse by as much or more. A wrong test does not blur the ranking; it turns it around.
+# the question we care about, it is several times worse. A wrong test does not blur the ranking; it turns it around.
 
 # %%
 torch.manual_seed(0)
@@ -325,9 +325,8 @@ plots.image_rows(
 )
 
 # %% [markdown]
-# The control has learned to copy, so it copies the holes. What it gains over its input comes from two small things: its
-# sigmoid cannot answer with values above one, and its code has room for smooth pictures rather more than for specks.
-# Nothing about clothes helps it to fill a gap.
+# The control has learned to copy, so it copies the holes. Its output is better than its input, partly for the plain reason
+# that a sigmoid cannot answer with the doubled values above one. But nothing that it has learned helps it to fill a gap.
 
 # %% [markdown]
 # ## 6. What the first layer looks for
