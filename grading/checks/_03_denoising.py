@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from course_utils import corruption, data, metrics
+from torch import nn
 from torch.nn import functional as F
 
 from grading.judging import Question, Wrong, close, number, tensor

@@ -150,8 +150,9 @@ def trained_with(loss):
 
 ten = data.one_of_each(validation)
 rows = {"original": ten.images}
+collapsed = trained_with(wrong_elbo)
 with torch.no_grad():
-    rows["wrong ELBO"] = trained_with(wrong_elbo)(ten.images)[0]
+    rows["wrong ELBO"] = collapsed(ten.images)[0]
 try:
     model = trained_with(negative_elbo)
     with torch.no_grad():
