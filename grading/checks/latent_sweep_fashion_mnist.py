@@ -263,7 +263,7 @@ QUESTIONS = [
     Question("check_corrupt", given_corrupt, (ask_corrupt,), judge_corrupt, seconds=20),
     Question("check_make_dae", given_model, (ask_model,), judge_model, seconds=30),
     Question("check_denoising_error", given_score, (ask_score,), judge_score, seconds=30),
-    Question("check_train_dae", given_training, (ask_restored, ask_same_seed), judge_training, prepare=train_hidden, seconds=120),
+    Question("check_train_dae", given_training, (ask_restored, ask_same_seed), judge_training, prepare=train_hidden, seconds=240),
     Question("check_best_dimensions", given_tables, (ask_best,), judge_best, seconds=20),
     Question("check_successful_below", given_success, (ask_success,), judge_success, seconds=20),
     Question("check_components_needed", given_spectrum, (ask_spectrum,), judge_spectrum, seconds=30),

@@ -1,0 +1,337 @@
+# %% [markdown]
+# # Latent sweep 2. Predict, then measure: MNIST against Fashion-MNIST
+#
+# The two data sets agree in everything but their content: image size, number of images, ten classes. The chapter asks what a sweep says about the
+# difference between them. Here you say first what it **will** say, from the spectra alone; then you measure; then you explain where the
+# two part. *Latent sweep 1* should be done: its functions are used, not asked for again.
+#
+# | | task | difficulty | minutes | points |
+# |---|---|---|---|---|
+# | 1 | the error of PCA at every width, from the spectrum | •• | 10 | 3 |
+# | 2 | where do two curves cross? | •• | 10 | 3 |
+# | 3 | your prediction (text) | • | 8 | 2 |
+# | 4 | measure MNIST | •• | 12 | 3 |
+# | 5 | is a difference more than noise? | •• | 8 | 2 |
+# | 6 | where prediction and measurement part (text) | ••• | 20 | 7 |
+#
+# Training takes one to five minutes in all. Under every task stands a check: run it as often as you like. It says what was expected, what
+# came, and what the likely cause is. The marks come from further checks, on other data, that you do not see.
+
+# %% [markdown]
+# ## What you need
+#
+# Run this cell as it is. Images are (N, 1, 28, 28) with values in [0, 1]. Everything is chosen on validation images.
+
+# %%
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib import pyplot as plt
+
+from course_utils import corruption, data, metrics, models, plots, sweeps
+from course_utils.checks import check
+
+NAMES = ["FashionMNIST", "MNIST"]
+train = {name: data.load_images(name, "train") for name in NAMES}
+validation = {name: data.load_images(name, "validation") for name in NAMES}
+test = {name: data.load_images(name, "test") for name in NAMES}
+PIXELS = 784
+epochs = max(4, round(1700 * 128 / len(train["MNIST"])))
+print(f"{len(train['MNIST']):,} images for training, {len(validation['MNIST']):,} for validation of each, {epochs} epochs")
+
+# %% [markdown]
+# This is what you will predict from: the variance of each data set along each of its principal components, and, at the right, one class each to
+# remind you what varies. MNIST's spectrum starts lower and falls later; both fall over several powers of ten.
+
+# %%
+spectra = {}  # name -> variances along the principal components, largest first, (784,)
+for name in NAMES:
+    x = train[name].images.flatten(1).double()
+    x = x - x.mean(0)
+    spectra[name] = torch.linalg.eigvalsh(x.T @ x / len(x)).flip(0).clamp(min=0)
+
+styles = {"FashionMNIST": {"color": plots.PALETTE["chapter"], "linestyle": "-"}, "MNIST": {"color": plots.PALETTE["cured"], "linestyle": "--"}}
+fig, axes = plt.subplots(1, 3, figsize=(10, 3.6), width_ratios=[2, 1, 1], layout="constrained")
+for name in NAMES:
+    axes[0].plot(range(1, 513), spectra[name][:512], **styles[name], label=f"{name}, {float(spectra[name].sum()):.0f} in all")
+axes[0].set(xscale="log", yscale="log", xlabel="principal component", ylabel="variance along it (pixel values squared)")
+axes[0].legend(frameon=False)
+for ax, name in zip(axes[1:], NAMES):
+    ten = data.one_of_each(test[name]).images[:9].reshape(3, 3, 28, 28)
+    ax.imshow(ten.permute(0, 2, 1, 3).reshape(84, 84), cmap="gray", interpolation="nearest")
+    ax.set(title=name, xticks=[], yticks=[])
+first_ten = {name: float(values[:10].sum() / values.sum()) for name, values in spectra.items()}
+plots.finish(fig, f"Ten components hold {first_ten['FashionMNIST']:.0%} of the variance of Fashion-MNIST and {first_ten['MNIST']:.0%} of MNIST's",
+             "Left: variance along each principal component of the training images. Right: nine images of each data set.")
+
+# %% [markdown]
+# ## 1. The error of PCA at every width, from the spectrum (••, 3 points)
+#
+# PCA with `k` components drops all others, so its error per image is the sum of the variances that are dropped. Write the curve: the mean squared
+# error **per pixel** with k = 0, 1, …, 784 components, 785 numbers. At `k = 0` only the mean image is left; with all components nothing is lost.
+
+# %% nbgrader={"grade": false, "grade_id": "pca_curve", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def pca_curve(variances, pixels=784):
+    """variances: float (n,), largest first -> float tensor (n + 1,): error per pixel with 0, 1, ..., n components."""
+    # Fill the blank: what is dropped with k components, for all k at once? variances.flip(0).cumsum(0) sums from the small end.
+    # dropped = torch.cat([____, torch.zeros(1)])
+    # return dropped / pixels
+    ### BEGIN SOLUTION
+    dropped = torch.cat([variances.flip(0).cumsum(0).flip(0), torch.zeros(1, dtype=variances.dtype)])
+    return dropped / pixels
+    ### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "check_pca_curve", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+three = torch.tensor([6.0, 3.0, 1.0])
+check("a spectrum of three", lambda: pca_curve(three, pixels=2), [5.0, 2.0, 0.5, 0.0], {
+    "these are the variances that are kept, not those that are dropped": [0.0, 3.0, 4.5, 5.0], "not divided by the number of pixels": [10.0, 4.0, 1.0, 0.0],
+    "k = 0 is missing": [2.0, 0.5, 0.0]})
+check("Fashion-MNIST with 10 components, against scikit-learn's PCA", lambda: pca_curve(spectra["FashionMNIST"])[10],
+      metrics.PCABaseline(train["FashionMNIST"].images).error(train["FashionMNIST"].images, 10), tolerance=1e-3)
+### BEGIN HIDDEN TESTS
+import sys; sys.path.insert(0, "../.."); sys.path.insert(0, ".")
+from grading.judging import hidden
+hidden("latent_sweep_mnist", "check_pca_curve", globals())
+### END HIDDEN TESTS
+
+# %% [markdown]
+# ## 2. Where do two curves cross? (••, 3 points)
+#
+# Two curves are given at the same widths. Return the two neighbouring widths between which their order changes, as a pair, for the **first** such
+# place; return `None` if one curve lies above the other throughout. Equal values do not count as an order: look at the next width then.
+
+# %% nbgrader={"grade": false, "grade_id": "crossing", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def crossing(dims, first, second):
+    """dims: increasing widths; first, second: the two curves' errors at these widths -> (width before, width after) or None."""
+    ### BEGIN SOLUTION
+    before = None  # the last width at which the two differed, and which was larger there
+    for dim, a, b in zip(dims, first, second):
+        if a == b:
+            continue
+        if before is not None and (a > b) != before[1]:
+            return before[0], dim
+        before = (dim, bool(a > b))
+    return None
+    ### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "check_crossing", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+check("two that cross once", lambda: crossing([8, 16, 32, 64], [9, 6, 4, 3], [7, 5, 4.5, 4]), (16, 32), {
+    "the first place where the order is new is not enough: the pair is asked for": 32, "the order changes one step earlier": (8, 16)})
+check("the other way round", lambda: crossing([8, 16, 32, 64], [7, 5, 4.5, 4], [9, 6, 4, 3]), (16, 32), likely="only one of the two directions is looked at")
+check("two that never cross", lambda: crossing([8, 16, 32], [3, 2, 1], [4, 3, 2]), None)
+check("twice: the first counts", lambda: crossing([1, 2, 3, 4], [1, 3, 1, 1], [2, 2, 2, 2]), (1, 2), {"this is the last crossing": (2, 3)})
+check("equal at one width", lambda: crossing([8, 16, 32], [3, 2, 1], [2, 2, 2]), (8, 32), likely="equal values are no order: look at the next width")
+### BEGIN HIDDEN TESTS
+hidden("latent_sweep_mnist", "check_crossing", globals())
+### END HIDDEN TESTS
+
+# %% [markdown]
+# What the spectra say: PCA's curves of both data sets, and the widths at which they change places.
+
+# %%
+try:
+    curves = {name: pca_curve(spectra[name]) for name in NAMES}
+    where = crossing(range(785), curves["FashionMNIST"].tolist(), curves["MNIST"].tolist())
+    print(f"with no component: {float(curves['FashionMNIST'][0]):.4f} Fashion-MNIST, {float(curves['MNIST'][0]):.4f} MNIST; first crossing: {where}")
+    second = crossing(range(where[1], 785), curves["FashionMNIST"].tolist()[where[1]:], curves["MNIST"].tolist()[where[1]:])
+    print(f"second crossing: {second}")
+except Exception as error:
+    print(f"not yet: {type(error).__name__}: {error}")
+
+# %% [markdown]
+# ## 3. Your prediction (•, text, 2 points)
+#
+# Before you measure: for a *denoiser* with 8, 64, 256 and 940 code units, on which data set will the error be larger? Between which of the widths 8, 16,
+# 32, 64, 128, 256, 512, 784, 940, 1568 will the curves cross, if they do? Say which property of the spectra each answer rests on.
+#
+# *How it is marked.* One point: four definite answers and a crossing (or "none"). One point: each rests on a property of the spectra that is true, such as the
+# total variance, the slow fall of MNIST's spectrum, or PCA's crossing. Whether the prediction comes true does not matter: do not change it afterwards.
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "prediction", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
+# MODEL_PREDICTION
+
+# %% [markdown]
+# ## 4. Measure MNIST (••, 3 points)
+#
+# The course's engine runs the sweep: `sweeps.latent_sweep(build, dims, seeds, datasets, …)` trains a model for each data set, width and seed, scores it with
+# the corruption on, and returns a table with one row each; its docstring lists the columns. Write `measure`, which calls it with the chapter's
+# model (`models.dense_autoencoder`) and its corruption (`corruption.Dropout(0.5)`), for **one** data set.
+
+# %% nbgrader={"grade": false, "grade_id": "measure", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def measure(splits, dims, seeds, epochs, store=None):
+    """splits: (train, validation, test), images (N, 1, 28, 28) each -> the sweep's table, its data set called "measured".
+
+    store: a folder in which finished runs are kept, or None.
+    """
+    ### BEGIN SOLUTION
+    return sweeps.latent_sweep(models.dense_autoencoder, dims, seeds, {"measured": splits}, corruptor=corruption.Dropout(0.5),
+                               epochs=epochs, together=256, store=store)
+    ### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "check_measure", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
+little = [split["MNIST"].images[:640] for split in (train, validation, test)]
+trial = None
+def of_trial(column):
+    global trial
+    trial = measure(little, [4, 8], [0, 1], 2) if trial is None else trial
+    return trial[column].tolist()
+check("one row for each run", lambda: list(zip(of_trial("latent_dim"), of_trial("seed"))), [(4, 0), (4, 1), (8, 0), (8, 1)])
+check("epochs is handed on", lambda: of_trial("epochs"), [2] * 4)
+check("the chapter's corruption", lambda: of_trial("corruption"), ["Dropout(p=0.5)"] * 4, likely="corruptor=corruption.Dropout(0.5)")
+check("no run failed", lambda: of_trial("error"), [""] * 4, likely="the column error says why")
+### BEGIN HIDDEN TESTS
+hidden("latent_sweep_mnist", "check_measure", globals())
+### END HIDDEN TESTS
+
+# %% [markdown]
+# Now your own sweep of both data sets: one seed of six widths each, one to five minutes. An interrupted sweep goes on where it was: finished runs are
+# kept in the folder `checkpoints`.
+
+# %%
+my_dims = [8, 32, 64, 256, 784, 940]
+try:
+    mine = {name: measure([split[name].images for split in (train, validation, test)], my_dims, [0], epochs, "checkpoints/latent_sweep") for name in NAMES}
+    mine_at = pd.DataFrame({name: table.set_index("latent_dim")["validation_error"] for name, table in mine.items()})
+    mine_at["larger"] = mine_at[NAMES].idxmax(axis=1)
+    print("the curves cross between", crossing(my_dims, mine_at["FashionMNIST"], mine_at["MNIST"]))
+except Exception as error:
+    mine_at = None
+    print(f"not yet: {type(error).__name__}: {error}")
+mine_at
+
+# %% [markdown]
+# And the long sweep that comes with the course: ten widths, three seeds, the full data. `RECOMPUTE = True` computes it again: about an hour for
+# each data set on two cores, in pieces.
+
+# %%
+RECOMPUTE = False
+wide = {name: sweeps.shipped(name) for name in NAMES}
+if RECOMPUTE:
+    wide = {name: measure([split[name].images for split in (train, validation, test)], sorted(set(table["latent_dim"])), [0, 1, 2],
+                          int(table["epochs"].max()), "checkpoints/latent_sweep") for name, table in wide.items()}
+at = pd.DataFrame({name: table.groupby("latent_dim")["validation_error"].mean() for name, table in wide.items()})
+at["larger"] = at[NAMES].idxmax(axis=1)
+at.round(4)
+
+# %%
+affine = {}
+for name in NAMES:
+    torch.manual_seed(0)
+    denoiser = metrics.AffineDenoiser(corruption.Dropout(0.5)(train[name].images), train[name].images)
+    affine[name] = metrics.reconstruction_error(denoiser, validation[name].images, corruption.Dropout(0.5)(validation[name].images))
+
+pca_at = {name: pd.Series({dim: float(spectra[name][dim:].sum()) / PIXELS for dim in at.index if dim <= 512}) for name in NAMES}
+fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True, layout="constrained")
+for name in NAMES:
+    left.plot(pca_at[name], marker="o", **styles[name], label=name)
+    deviation = wide[name].groupby("latent_dim")["validation_error"].std()
+    right.errorbar(at.index, at[name], deviation, marker="o", capsize=3, **styles[name], label=name)
+    right.axhline(affine[name], color=styles[name]["color"], linestyle=":", label=f"best affine denoiser, {name}")
+for ax, title in ((left, "predicted: PCA of clean images"), (right, "measured: denoiser, half of the pixels missing")):
+    ax.set(title=title, xscale="log", yscale="log", xlabel="code units or components", xticks=at.index, xticklabels=at.index)
+    ax.minorticks_off()
+    ax.tick_params(axis="x", labelrotation=60)
+    ax.legend(frameon=False)
+left.set(ylabel="mean squared error per pixel", ylim=(6e-4, None))
+widths = list(at.index)
+sign = np.sign(at["MNIST"] - at["FashionMNIST"])
+turn = next(i for i in range(1, len(sign)) if sign.iloc[i] != sign.iloc[0])
+plots.finish(fig, f"The curves cross in both, but the denoisers' between {widths[turn - 1]} and {widths[turn]} units, not between 32 and 64",
+             "Left: PCA's error on clean training images. Right: error of restored validation images, mean and deviation over three seeds.")
+
+# %% [markdown]
+# ## 5. Is a difference more than noise? (••, 2 points)
+#
+# At each width there are three seeds for each data set. Return the difference of the means (MNIST minus Fashion-MNIST) and its standard error: the
+# root of the sum of the two squared standard errors, each the deviation over seeds (n - 1 in the denominator) divided by the root of n.
+
+# %% nbgrader={"grade": false, "grade_id": "difference", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def difference(mnist_errors, fashion_errors):
+    """Two lists of errors, one for each seed -> (difference of the means, its standard error), two floats."""
+    ### BEGIN SOLUTION
+    a, b = np.asarray(mnist_errors, float), np.asarray(fashion_errors, float)
+    standard_error = np.sqrt(a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b))
+    return float(a.mean() - b.mean()), float(standard_error)
+    ### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "check_difference", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+check("two small lists", lambda: difference([3, 5], [1, 2, 3]), (2.0, (1 + 1 / 3) ** 0.5), {
+    "n - 1 belongs into the denominator (ddof=1)": (2.0, (1 / 2 + 2 / 9) ** 0.5), "the deviations were not divided by the root of n": (2.0, 3**0.5),
+    "MNIST minus Fashion-MNIST is asked for": (-2.0, (1 + 1 / 3) ** 0.5), "standard errors add as squares": (2.0, 1 + (1 / 3) ** 0.5)})
+### BEGIN HIDDEN TESTS
+hidden("latent_sweep_mnist", "check_difference", globals())
+### END HIDDEN TESTS
+
+# %%
+try:
+    errors = {name: table.groupby("latent_dim")["validation_error"].apply(list) for name, table in wide.items()}
+    told = pd.DataFrame({dim: difference(errors["MNIST"][dim], errors["FashionMNIST"][dim]) for dim in widths}, index=["difference", "standard error"]).T
+    told["in standard errors"] = (told["difference"] / told["standard error"]).round(0)
+    print("crossing of the long sweep:", crossing(widths, at["FashionMNIST"], at["MNIST"]))
+    display(told.round(5))
+except Exception as error:
+    print(f"not yet: {type(error).__name__}: {error}")
+
+# %% [markdown]
+# ### Three clues
+#
+# Before you explain: three more measurements. The **best linear denoiser that passes through k numbers** (reduced-rank regression) is the fair linear
+# counterpart of a denoiser with k units: like it, it sees half of the pixels. Its best value is the affine denoiser, at any width. Second, how often is a
+# pixel neither black nor white? Third, by how much does the widest nonlinear denoiser beat the affine one?
+
+# %%
+def rank_k_errors(name, dims):
+    """Error on corrupted validation images of the best affine denoiser of each rank: the affine one, its answers projected on k directions."""
+    torch.manual_seed(0)
+    images, held_out = train[name].images, validation[name].images
+    corrupted = corruption.Dropout(0.5)(images)
+    denoiser = metrics.AffineDenoiser(corrupted, images)
+    answers = corrupted.flatten(1) @ denoiser.weight + denoiser.bias
+    centre = answers.mean(0)
+    directions = torch.linalg.eigh((answers - centre).T @ (answers - centre))[1].flip(1)  # (784, 784), strongest first
+    answers = corruption.Dropout(0.5)(held_out).flatten(1) @ denoiser.weight + denoiser.bias - centre
+    return [metrics.mse((answers @ directions[:, :k] @ directions[:, :k].T + centre).clamp(0, 1).reshape(held_out.shape), held_out) for k in dims]
+
+
+linear_dims = [8, 16, 32, 64, 128, 256, 512]
+linear = {name: rank_k_errors(name, linear_dims) for name in NAMES}
+between = {name: float(((train[name].images > 0.1) & (train[name].images < 0.9)).float().sum() / (train[name].images > 0.1).float().sum()) for name in NAMES}
+clues = pd.DataFrame({name: {**{f"best linear denoiser, rank {k}": error for k, error in zip(linear_dims, linear[name])},
+                             "best affine denoiser": affine[name], "denoiser with 1,568 units": at[name][1568],
+                             "gain of the nonlinear one": 1 - at[name][1568] / affine[name],
+                             "inked pixels that are grey (0.1 to 0.9)": between[name]} for name in NAMES})
+clues.round(4)
+
+# %% [markdown]
+# ## 6. Where prediction and measurement part (•••, text, 7 points)
+#
+# In ten to fifteen sentences, with figures:
+#
+# 1. What came true of the prediction from the spectra, and what did not? Name the widths and the two crossings.
+# 2. Explain the difference. What does PCA's curve leave out that a denoiser has to do? What do the three clues add?
+# 3. Which width is best on MNIST by each of the two rules, and is there a successful denoiser below 784? (The cell below applies the rules.)
+# 4. What can you say about the difference between the data sets? Is one of them "harder", or does it "need more dimensions"?
+#
+# *How it is marked.* Two points for 1: the order at narrow widths came true (1); the crossing came much later than PCA's, with both pairs of widths (1). Two points for 2:
+# PCA's error goes to zero with clean input, while half of the pixels are missing for a denoiser, so that its error ends on a floor set by what the missing pixels
+# leave open (1); a linear denoiser never crosses, so what makes MNIST the easier one at large widths is the nonlinear part, and a reason for it, such as
+# strokes that are nearly black and white (1). One point for 3: both rules and a successful width with its error beside the baseline's. Two points for 4: harder at which
+# width and by which measure (1), content named: few strong directions and much fine texture against many equal directions and no texture (1).
+
+# %%
+for name in NAMES:
+    mean, standard_error = (getattr(wide[name].groupby("latent_dim")["validation_error"], what)() for what in ("mean", "sem"))
+    best = mean.idxmin()
+    near = mean[mean <= mean[best] + standard_error[best]].index.min()
+    good = [dim for dim in mean.index if dim < PIXELS and mean[dim] + standard_error[dim] < 0.9 * affine[name]]
+    print(f"{name}: smallest error {mean[best]:.4f} with {best} units; smallest width within one standard error: {near}; "
+          f"successful below {PIXELS}: {good}, from {mean[good[0]]:.4f} on (affine {affine[name]:.4f})")
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "answer", "locked": false, "points": 7, "schema_version": 3, "solution": true, "task": false}
+# MODEL_ANSWER
+
+# %% [markdown]
+# ## What you have done
+#
+# You predicted from a linear summary of the data, measured, and found where the summary ends: it knows how many directions the images use, and neither
+# what a corruption takes away nor what a nonlinear model can put back.
