@@ -2,7 +2,7 @@
 
 `python benchmarks/contenders.py NAME` where NAME is a key of `CONTENDERS`. A request names a model, how many images and
 epochs, and a seed; the answer holds the seconds that the epochs took (start-up, compiling and a first short training do not
-count, for anyone), the share of the machine that other processes took meanwhile, and the test error where it was asked for.
+count, for anyone), the share of the time that it waited for a processor, and the test error where it was asked for.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 from unittest import mock
 
 BATCH, LR = 128, 1e-3
@@ -228,14 +229,9 @@ CONTENDERS = {
 }
 
 
-def busy() -> float:
-    """Seconds of processor time that the whole machine has spent, if it says so; 0 elsewhere."""
-    try:
-        with open("/proc/stat") as file:
-            user, nice, system, _, _, irq, softirq, steal, *_ = (int(part) for part in file.readline().split()[1:])
-    except OSError:
-        return 0.0
-    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+def waited() -> float:
+    """Seconds that the threads of this process were ready to run while another process had the processor; 0 if the system does not say."""
+    return sum(int(task.read_text().split()[1]) for task in Path("/proc/self/task").glob("*/schedstat")) / 1e9
 
 
 def serve(name: str) -> None:
@@ -251,10 +247,9 @@ def serve(name: str) -> None:
             prepared = wanted
             if not request["error"]:
                 contender.train(1)  # compiled and warm
-        start, before, own = time.perf_counter(), busy(), sum(os.times()[:2])
+        start, before = time.perf_counter(), waited()
         seconds = contender.train(request["epochs"])
-        elapsed, others = time.perf_counter() - start, busy() - before - (sum(os.times()[:2]) - own)
-        answer = {"seconds": seconds, "others": max(0.0, others / elapsed / (os.cpu_count() or 1))}
+        answer = {"seconds": seconds, "waited": max(0.0, waited() - before) / (time.perf_counter() - start)}
         if request["error"]:
             answer["error"] = contender.error()
         print(json.dumps(answer), file=answers, flush=True)

@@ -149,7 +149,7 @@ def _train_one_epoch(model, images, labels, loss, optimizer, batch_size, bar, ep
     _train_mode(model)
     losses = []
     for batch in torch.randperm(len(images)).to(images.device).split(batch_size):
-        value = loss(model, images[batch], labels[batch])
+        value = loss(model, images.index_select(0, batch), labels.index_select(0, batch))  # images[batch], three times as fast
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
