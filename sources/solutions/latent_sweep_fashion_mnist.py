@@ -61,7 +61,8 @@ means = sweeps.summary(wide).set_index("latent_dim")["mean"]
 pca_errors = {k: pca.error(validation.images, k) for k in means.index if k < PIXELS}
 plots.sweep_curves({"DAE": wide}, {"PCA of clean images": pca_errors}, {"best affine denoiser": affine_error},
                    f"Wider is better, ever more slowly: {means[128]:.4f} with 128 units, {means[784]:.4f} with 784, {means[1568]:.4f} with 1,568",
-                   "Error of restored validation images against the number of code units, mean and deviation over seeds.")
+                   "Error of restored validation images against the number of code units; the bars, hardly to be seen, are the deviation over seeds.",
+                   marks={"pixels of an image": PIXELS, "smallest error": int(means.idxmin())})
 
 # %% [markdown]
 # The error falls over the whole range: each doubling brings less than the one before. Your tasks build every part of this figure and read it.
@@ -225,7 +226,7 @@ first = next((dim for dim, error in mean_of.items() if error < affine_error), No
 print(f"your guess: {my_guess}    first width of yours that beats the affine denoiser: {first}")
 mine.pivot(index="latent_dim", columns="seed", values="validation_error").round(4)
 
-# %%
+# %% tags=["wanted"]
 plots.sweep_curves({"DAE, long training": wide, "DAE, your sweep": mine}, {}, {"best affine denoiser": affine_error},
                    "A short sweep has the shape of the long one, and lies above it",
                    f"Error of restored validation images; yours after {epochs} epochs, the long one after {wide['epochs'].max()}; band: deviation over seeds.")
