@@ -32,7 +32,8 @@ def main() -> None:
         "stacked": models.stacked_autoencoder,
         "convolutional": lambda k: models.conv_autoencoder(k, last=nn.Sigmoid()),
     }
-    runs = [("PCA", k, 0) for k in (*SIZES, 576)] + [(name, k, seed) for name in build for k in SIZES for seed in range(3)] + [("stacked", 576, 0)]
+    runs = [("PCA", k, 0) for k in (*SIZES, 576)] + [("stacked", 576, 0)]
+    runs += [(name, k, seed) for name in build for k in SIZES for seed in range(3)]
     table = pd.read_csv(out) if out.exists() else pd.DataFrame(columns=COLUMNS)
     done = set(map(tuple, table[COLUMNS[:3]].values))
     for name, k, seed in runs:

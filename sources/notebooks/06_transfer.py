@@ -159,7 +159,7 @@ with torch.no_grad():
 # longer would prove nothing.
 
 # %%
-EPOCHS = {100: 60, 500: 30, 1000: 15, 5000: 6}  # of one stage; fewer labels, more passes
+EPOCHS = {100: 40, 500: 20, 1000: 12, 5000: 4}  # of one stage; fewer labels, more passes
 
 
 def train_classifier(model, labelled, groups, seed, stages=1):
