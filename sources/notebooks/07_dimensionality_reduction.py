@@ -474,7 +474,7 @@ for name in NAMES:
 # %%
 torch.manual_seed(0)
 flat = models.stacked_autoencoder(2)
-training.fit(flat, fashion["train"], epochs=12, seed=0)
+training.fit(flat, fashion["train"], epochs=8, seed=0)
 shown = fashion["test"].images[:2000]
 labels = fashion["test"].labels[:2000].numpy()
 maps = {

@@ -74,13 +74,16 @@ def test_shipped_table_the_averaged_error_collapses_and_the_summed_does_not(reco
 
 
 @pytest.mark.usefixtures("full_data")
-def test_shipped_table_fewer_units_and_more_error_as_beta_grows(record):
-    means = [shipped("cross-entropy, summed", beta)[["active_units", "kl", "error"]].mean() for beta in (0.1, 1.0, 4.0, 16.0, 64.0)]
+def test_shipped_table_fewer_nats_and_more_error_as_beta_grows(record):
+    betas = (0.1, 1.0, 4.0, 16.0, 64.0)
+    means = [shipped("cross-entropy, summed", beta)[["active_units", "kl", "error"]].mean() for beta in betas]
     record("active units at beta = .1, 1, 4, 16, 64", str([round(float(row["active_units"]), 1) for row in means]))
+    record("KL in nats at beta = .1, 1, 4, 16, 64", str([round(float(row["kl"]), 2) for row in means]))
     for less, more in zip(means, means[1:]):
-        assert more["active_units"] <= less["active_units"]
-        assert more["kl"] < less["kl"]
+        assert more["kl"] < 0.8 * less["kl"]
         assert more["error"] > less["error"]
+    assert means[2]["active_units"] < means[1]["active_units"] < means[0]["active_units"]
+    assert means[-1]["kl"] < 0.5 < means[-1]["active_units"]  # units pass the limit and carry next to nothing
 
 
 @pytest.mark.slow
