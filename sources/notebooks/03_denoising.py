@@ -204,7 +204,7 @@ errors = pd.DataFrame(errors)
 table = pd.DataFrame({"error": errors.mean(), "deviation": errors.std(), "PSNR (dB)": errors.mean().map(psnr)})
 closest = errors.mean().drop("DAE").idxmin()
 print(f"your guess: {my_rival}    closest to the DAE: {closest}")
-table.style.format({"error": "{:.4f}", "deviation": "{:.5f}", "PSNR (dB)": "{:.1f}"})
+table.round({"error": 4, "deviation": 5, "PSNR (dB)": 1})
 
 # %% [markdown]
 # PSNR, the [peak signal-to-noise ratio](../GLOSSARY.md), is the same error on the scale that image processing uses: 10 dB
@@ -302,7 +302,7 @@ for name, model in {"DAE": DAE, "control": control}.items():
         "corrupted input": mse(apply_in_batches(model, spoiled), validation.images),
     }
 print(f"your guess: {my_control_error}    the control on corrupted pictures: {rows['control']['corrupted input']:.4f}")
-pd.DataFrame(rows).T.style.format("{:.4f}")
+pd.DataFrame(rows).T.round(4)
 
 # %% [markdown]
 # Read the columns one at a time. By the left one, the trap's, the control is the better model *by far*. By the right one,
@@ -318,7 +318,7 @@ ratio = rows["control"]["corrupted input"] / rows["DAE"]["corrupted input"]
 plots.image_rows(
     {"original": ten.images, "control, from clean": copied, "corrupted": corrupted_imgs,
      "control, from corrupted": restored_by_control, "DAE, from corrupted": restored},
-    title=f"The control copies to perfection, holes included: its error on corrupted pictures is {ratio:.1f} times the DAE's",
+    title=f"The control copies well, and copies the holes: its error on corrupted pictures is {ratio:.1f} times the DAE's",
     caption="Five rows of ten pictures: originals; the control's nearly perfect copies; corrupted pictures; the control's output for "
     "those, full of specks; the DAE's output, smooth and whole.",
     columns=ten.class_names,
@@ -364,14 +364,14 @@ plots.image_rows(
     shown,
     title=f"Corruption makes the units look at places: {shares['DAE']:.0%} of a filter in one window, against {shares['control']:.0%}",
     caption="Weights of ten units of each encoder as pictures; grey is zero. In brackets the median share of a filter's squared weights "
-    "inside its best 9 x 9 window, a tenth of the area. Untrained and control: scattered grains. DAE: compact spots and strokes.",
+    "inside its best 9 x 9 window, a tenth of the area. Untrained: grains. Control: mostly grains. DAE: mostly compact spots, edges and strokes.",
 )
 
 # %% [markdown]
-# The control's weights still resemble the random ones they started from: a wide random code can be copied from, and there
-# was no reason to go further. The DAE's units look at *neighbourhoods*. A missing pixel can only be guessed from those
-# around it, so spots, edges and strokes pay. No one asked for them; the corruption did. (Vincent et al., who introduced
-# this training in 2008, show the same on digits.)
+# Most of the control's weights still resemble the random ones they started from: from a wide random code a picture can be
+# copied, and there was little reason to go further. The DAE's units look at *neighbourhoods*. A missing pixel can only be
+# guessed from those around it, so spots, edges and strokes pay. No one asked for them; the corruption did. (Vincent et al.,
+# who introduced this training in 2008, show the same on digits.)
 #
 # Does that make a better *code*? Lesson 2's probe, with 1,000 labels and five draws, gives an answer.
 
@@ -436,9 +436,9 @@ plots.lines(
 
 # %% [markdown]
 # Towards less corruption the skill carries over nearly for free. But mind the left end: the line does not go down to zero.
-# Given a nearly perfect picture, the DAE still redraws it, blurred, as it has learned to. Towards more corruption it breaks
-# down; what is left of nine-tenths-empty pictures, each pixel now *ten* times as bright, resembles nothing that it was
-# trained on.
+# Given a nearly perfect picture, the DAE still redraws it, blurred, as it has learned to. Towards more corruption the error
+# climbs ever faster, and at the right end the plain formula catches up: what is left of nine-tenths-empty pictures, each
+# pixel now *ten* times as bright, resembles nothing that the network was trained on.
 #
 # Now other *kinds* of damage. **Gaussian noise of standard deviation 0.3: who restores best?**
 
@@ -463,13 +463,14 @@ for kind, damage in kinds.items():
 by_kind = pd.DataFrame(by_kind).T
 restorers = by_kind.drop(columns="corrupted input")
 print(f"your guess: {my_best}    best against Gaussian noise: {restorers.loc['Gaussian 0.3'].idxmin()}")
-by_kind.style.format("{:.4f}").highlight_min(axis=1, props="font-weight: bold")
+by_kind.round(4).assign(best=restorers.idxmin(axis=1))
 
 # %% [markdown]
-# The smallest error of each row is bold. Outside its trade the DAE wins little. Against Gaussian noise and against specks
-# it is beaten by a median filter of nine pixels, and even by the control, which was never taught to repair anything. Why?
-# In the DAE's world *every pixel that is not black is true*, and doubled; a speck on black ground is for it a survivor of
-# something large, and it paints that something. See for yourself:
+# The last column names the restorer with the smallest error. Outside its trade the DAE wins little. Against Gaussian noise
+# and against specks it is beaten by a median filter of nine pixels, and even by the control, which was never taught to
+# repair anything. Why? In the DAE's world *every pixel that is not black is true*, and doubled. So a speck on the black
+# ground counts as a piece of cloth, and the ground lights up; and the garment's own pixels, at their plain brightness,
+# count as dark ones, and the garment turns grey. See for yourself:
 
 # %%
 pictures = {}
@@ -483,13 +484,13 @@ plots.image_rows(
     pictures,
     title=f"One kind of repair was learned: the DAE is the best of four on {len(won_kinds)} of {len(kinds)} kinds of damage",
     caption="A pullover in five rows, one for each kind of damage; in columns the original, the damaged picture, and what the DAE, the "
-    "control and the median filter make of it. The DAE restores dropout well, and paints light blotches from noise and specks.",
+    "control and the median filter make of it. The DAE restores dropout well; noise and specks it turns into an even grey.",
     columns=["original", "damaged", "DAE", "control", "median"],
 )
 
 # %% [markdown]
 # The second row deserves a closer look. Masking removes exactly as many pixels as dropout; it merely does not double the
-# rest. **Can you repair the DAE's failure there with one multiplication?**
+# rest. **Can you mend the DAE's result there with one multiplication?**
 
 # %%
 torch.manual_seed(300)

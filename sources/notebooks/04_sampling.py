@@ -389,7 +389,7 @@ scores["one Gaussian"] = score(one_cloud)
 scores[f"{components[best]} Gaussians"] = score(many_clouds)
 scores["real pictures through the DAE"] = score(apply_in_batches(DAE, validation.images[300 : 300 + n]))
 table = pd.DataFrame(scores, index=["sample to real", "real to sample"]).T.sort_values("real to sample")
-table.style.format("{:.3f}")
+table.round(3)
 
 # %% [markdown]
 # The rows are ordered by the second column. The mixture comes near to real pictures that merely passed through the network,
