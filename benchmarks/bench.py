@@ -80,7 +80,7 @@ def compare(names: list[str], rounds: int, images: dict[str, int], python: str, 
     rates, disturbed = {model: {name: [] for name in names} for model in MODELS}, 0
     for model in MODELS:
         epochs = {}
-        for contender in contenders:  # a first run, not counted, tells how many epochs make a measurement of about a second
+        for contender in contenders:  # a first run that warms up is not counted and tells how many epochs make a measurement of about a second
             epochs[contender.name] = max(1, min(8, round(contender.ask(model, images[model])["rate"] / images[model])))
         for turn in range(rounds):
             for contender in contenders[turn % len(contenders):] + contenders[: turn % len(contenders)]:
@@ -150,6 +150,10 @@ def report(results: dict) -> str:
             lines.append(f"| {name} | {rate['median']:,.0f} | {rate['min']:,} – {rate['max']:,} | {ours / rate['median']:.2f} | "
                          f"{f'{statistics.mean(found):.5f}{spread}' if found else ''} |")
         lines.append("")
+    if peers := [run for run in results["runs"] if all(ratio[1] for ratio in run["ratios"].values())]:
+        lines += ["## The ratios in separate runs", "", "Of the limit, and times the best other framework.", "",
+                  "| run | " + " | ".join(MODELS) + " |", "|---|" + "---:|" * len(MODELS),
+                  *(f"| {run['time']} | " + " | ".join(f"{a:.2f}, {b:.2f}" for a, b in run["ratios"].values()) + " |" for run in peers), ""]
     if "switches" in results:
         lines += ["## What each switch brings", "", "`fit` with all switches against `fit` with one of them taken out, medians of interleaved rounds. "
                   "Differences of a few percent are noise.", "", "| | " + " | ".join(MODELS) + " |", "|---|" + "---:|" * len(MODELS)]
@@ -211,6 +215,8 @@ def main() -> None:
     results = json.loads(file.read_text())["measured"] if file.exists() else {}
     if "speed" in parts:
         results["speed"] = compare(["fit", "limit", "plain loop", *peers], rounds, images, python, tries)
+        ratios = {model: [row["ratio_to_limit"], row["ratio_to_best_peer"]] for model, row in summary(results).items()}
+        results["runs"] = [*results.get("runs", []), {"time": time.strftime("%Y-%m-%d %H:%M"), "ratios": ratios}][-4:]
     if "switches" in parts:
         results["switches"] = compare(["fit", *SWITCHES], rounds, images, python, tries)
     if "errors" in parts:

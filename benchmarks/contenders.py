@@ -1,8 +1,8 @@
 """One process for one way of training: it waits for a line of JSON on its standard input, trains, and answers with a line.
 
 `python benchmarks/contenders.py NAME` where NAME is a key of `CONTENDERS`. A request names a model, how many images and
-epochs, and a seed; the answer holds the seconds that the epochs took (start-up, compiling and a first short training do not
-count, for anyone), the share of the time that it waited for a processor, and the test error where it was asked for.
+epochs, and a seed; the answer holds the seconds that the epochs took (start-up does not count, for anyone; compiling falls into the first request
+for a model), the share of the time that it waited for a processor, and the test error where it was asked for.
 """
 
 from __future__ import annotations
@@ -245,8 +245,6 @@ def serve(name: str) -> None:
         if wanted != prepared or request["error"]:
             contender.prepare(*wanted)
             prepared = wanted
-            if not request["error"]:
-                contender.train(1)  # compiled and warm
         start, before = time.perf_counter(), waited()
         seconds = contender.train(request["epochs"])
         answer = {"seconds": seconds, "waited": max(0.0, waited() - before) / (time.perf_counter() - start)}

@@ -1,7 +1,7 @@
 """One training loop for every lesson: ``fit(model, data, loss, epochs=…)``.
 
 What is learned is said by the loss, a plain function ``loss(model, images, labels)`` that returns one number (a scalar
-tensor): reconstruction, denoising and classification are three short functions here, and not three loops.
+tensor): reconstruction, denoising, classification and the ELBO are four short functions in ``losses.py``, and not four loops.
 """
 
 from __future__ import annotations
@@ -139,6 +139,7 @@ def fit(model: nn.Module, data, loss: Loss = reconstruction, *, epochs: int, bat
         bar.close()
         if best:
             model.load_state_dict(best)
+        model.zero_grad()  # no gradients of the last batch are left behind
         speed.place(model, optimizer, home, training=False)
         model.eval()
     return history
@@ -176,7 +177,7 @@ def _train_mode(model: nn.Module) -> None:
 
 def _mean(losses: Sequence[Tensor], n: int, batch_size: int) -> float:
     """The mean over n images of the means over batches, of which the last may be smaller."""
-    values = torch.stack(list(losses)).double().cpu()
+    values = torch.stack(list(losses)).cpu().double()
     sizes = torch.full_like(values, batch_size)
     sizes[-1] = n - batch_size * (len(values) - 1)
     return float((values * sizes).sum() / n)
