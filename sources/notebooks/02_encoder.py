@@ -232,9 +232,9 @@ plots.lines(
 # the top: with few labels the pixels hardly lead; with many they do. With a hundred labels a classifier cannot make use of
 # 784 measurements anyway, and ten good ones serve it nearly as well.
 #
-# > **Pitfall.** One draw of a hundred labels moves the result by one to three points, as the bands show. A comparison on
-# > one draw that finds "one point better" has measured the draw. Use the *same* draws for every candidate, several of them,
-# > and print the deviation.
+# > **Pitfall.** One draw of a hundred labels moves the result by two to five points, as the bands show. A comparison on one
+# > draw that finds "one point better" has measured the draw. Use the *same* draws for every candidate, several of them, and
+# > print the deviation.
 
 # %% [markdown]
 # ## 4. A worse code is a worse code downstream
@@ -328,7 +328,7 @@ worst = int(recognised.argmin())
 print(f"your guess: {my_class}    recognised worst: {train.class_names[worst]} ({recognised[worst]:.0%})")
 
 # %% [markdown]
-# The matrix as a picture: a bright diagonal is what we wish for, a bright square off it is a confusion.
+# The matrix as a picture: a dark diagonal is what we wish for, a dark square off it is a confusion.
 
 # %%
 fig, ax = plt.subplots(figsize=(7.2, 6))
@@ -364,7 +364,7 @@ plots.finish(
 # %% tags=["prediction"]
 my_space = "codes"  # or "pixels"
 
-# %%
+# %% tags=["readme"]
 from sklearn.neighbors import NearestNeighbors
 
 code_search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(codes["linear code"][0].numpy())
@@ -400,9 +400,9 @@ print(f"your guess: {my_space}    more often right: {max(shares, key=shares.get)
 
 # %% [markdown]
 # Pixels find the right class more often, and now you can say what that advantage costs: an index about eighty times as
-# large. Note also how well *neighbours* do by code beside section 3's linear probe: what ten numbers know about classes
-# lies in clusters, and a straight cut through the space reads only part of it. Databases of pictures are searched this way,
-# with codes of some hundred numbers and better encoders than ours.
+# large. Note also that the neighbours by code, who know the labels of all training images, do better than section 3's
+# linear probe: what ten numbers know about classes lies in clusters, and a straight cut through the space reads only a part
+# of it. Databases of pictures are searched this way, with codes of some hundred numbers and better encoders than ours.
 #
 # <details><summary><b>Check yourself.</b> Would the search change if we multiplied the first code number by 100? And the
 # probe?</summary>

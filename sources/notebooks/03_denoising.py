@@ -308,7 +308,7 @@ pd.DataFrame(rows).T.round(4)
 # Read the columns one at a time. By the left one, the trap's, the control is the better model *by far*. By the right one,
 # the question we care about, it is several times worse. A wrong test does not blur the ranking; it turns it around.
 
-# %%
+# %% tags=["readme"]
 torch.manual_seed(0)
 corrupted_imgs = corruptor(ten.images)
 with torch.no_grad():

@@ -360,7 +360,7 @@ plots.lines(
 # likely and helps no other. Now we sample: draw 32 numbers from the mixture, go back to 940, and decode. The `clamp`
 # returns to zero what a ReLU would never have let below.
 
-# %%
+# %% tags=["readme"]
 def sample(mixture, n):
     points, _ = mixture.sample(n)
     new_codes = torch.from_numpy(axes.inverse_transform(points)).float().clamp(min=0)
