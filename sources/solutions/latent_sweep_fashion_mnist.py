@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Latent sweep 1. How wide must a denoiser be? Fashion-MNIST
 #
-# The chapter gives its denoising autoencoder `int(784 * 1.2)` code units, more than an image has pixels, and says why: redundancy helps against
-# missing pixels. Is that so? You train denoisers of many widths, score them with the corruption **on**, and look for the best one, and for a
-# small one that is good enough.
+# The chapter gives its denoising autoencoder `int(784 * 1.2)` code units, more than an image has pixels, and says why:
+# redundancy helps against missing pixels. Is that so? You train denoisers of many widths, score them with the corruption
+# **on**, and look for the best one, and for a small one that is good enough.
 #
 # | | task | difficulty | minutes | points |
 # |---|---|---|---|---|
@@ -16,14 +16,15 @@
 # | 7 | how redundant are the images? | •• | 8 | 2 |
 # | 8 | the answer (text) | ••• | 15 | 6 |
 #
-# Training takes one to five minutes in all. Under every task stands a check: run it as often as you like. It says what was expected, what
-# came, and what the likely cause is. The marks come from further checks, on other images, that you do not see.
+# Training takes one to five minutes in all. Under every task stands a check: run it as often as you like. It says what was
+# expected, what came, and what the likely cause is. The marks come from further checks, on other images, that you do not see.
 
 # %% [markdown]
 # ## What you need, and where you are going
 #
-# Run the next two cells as they are. `train` and `validation` hold images (N, 1, 28, 28) with values in [0, 1]. Everything is **chosen** on the
-# validation images; the test images are for the last number of all. `epochs` is set so that training takes about 1,700 steps.
+# Run the next two cells as they are. `train` and `validation` hold images (N, 1, 28, 28) with values in [0, 1]. Everything is
+# **chosen** on the validation images; the test images are for the last number of all. `epochs` is set so that training takes
+# about 1,700 steps.
 
 # %%
 import numpy as np
@@ -43,15 +44,17 @@ epochs = max(4, round(1700 * 128 / len(train)))
 print(f"{len(train):,} images for training, {len(validation):,} for validation, {epochs} epochs")
 
 # %% [markdown]
-# Below is the wanted figure. Its denoisers were trained beforehand: ten widths, three seeds each, on the full data; their errors stand in
-# a table that comes with the course. Two baselines stand beside them. **PCA** sees *clean* images and keeps as many numbers as the code has: an
-# easier task. The **affine denoiser** is the best restoration that a linear map with offset can make of half an image, at any width.
+# Below is the wanted figure. Its denoisers were trained beforehand: ten widths, three seeds each, on the full data; their
+# errors stand in a table that comes with the course. Two baselines stand beside them. **PCA** sees *clean* images and keeps as
+# many numbers as the code has: an easier task. The **affine denoiser** is the best restoration that a linear map with offset
+# can make of half an image, at any width.
 
 # %%
 corrupted_train = corruption.Dropout(0.5)(train.images)
 torch.manual_seed(0)
 corrupted_validation = corruption.Dropout(0.5)(validation.images)
-affine_error = metrics.reconstruction_error(metrics.AffineDenoiser(corrupted_train, train.images), validation.images, corrupted_validation)
+affine = metrics.AffineDenoiser(corrupted_train, train.images)
+affine_error = metrics.reconstruction_error(affine, validation.images, corrupted_validation)
 input_error = metrics.mse(corrupted_validation, validation.images)
 pca = metrics.PCABaseline(train.images)
 del corrupted_train
@@ -65,13 +68,14 @@ plots.sweep_curves({"DAE": wide}, {"PCA of clean images": pca_errors}, {"best af
                    marks={"pixels of an image": PIXELS, "smallest error": int(means.idxmin())})
 
 # %% [markdown]
-# The error falls over the whole range: each doubling brings less than the one before. Your tasks build every part of this figure and read it.
+# The error falls over the whole range: each doubling brings less than the one before. Your tasks build every part of this
+# figure and read it.
 #
 # ## 1. Corrupt images (•, 2 points)
 #
-# Each pixel becomes 0 with probability `p`; the others are divided by `1 - p`, so that the mean of a pixel stays what it was. `nn.Dropout`
-# does that in training and **nothing** in `eval()`; yours acts whenever it is called, with new noise at each call (`torch.rand`, which obeys
-# `torch.manual_seed`). Half of it stands there.
+# Each pixel becomes 0 with probability `p`; the others are divided by `1 - p`, so that the mean of a pixel stays what it was.
+# `nn.Dropout` does that in training and **nothing** in `eval()`; yours acts whenever it is called, with new noise at each call
+# (`torch.rand`, which obeys `torch.manual_seed`). Half of it stands there.
 
 # %% nbgrader={"grade": false, "grade_id": "corrupt", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def corrupt(images, p=0.5):
@@ -100,9 +104,9 @@ hidden("latent_sweep_fashion_mnist", "check_corrupt", globals())
 # %% [markdown]
 # ## 2. A denoiser of a given width, and its loss (•, 3 points)
 #
-# `make_dae(latent_dim)` returns the chapter's `nn.Sequential(Encoder(latent_dim), Decoder(latent_dim))`; both are in `models`. The loss is the mean
-# squared error between what the model makes of **corrupted** images and the **originals**. It has three arguments, because the training loop hands
-# over labels too; they are not needed.
+# `make_dae(latent_dim)` returns the chapter's `nn.Sequential(Encoder(latent_dim), Decoder(latent_dim))`; both are in `models`.
+# The loss is the mean squared error between what the model makes of **corrupted** images and the **originals**. It has three
+# arguments, because the training loop hands over labels too; they are not needed.
 
 # %% nbgrader={"grade": false, "grade_id": "make_dae", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def make_dae(latent_dim):
@@ -121,7 +125,8 @@ def denoising_loss(model, images, labels):
 
 # %% nbgrader={"grade": true, "grade_id": "check_make_dae", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 some = validation.images[:2000]
-check("parameters at width 32", lambda: sum(p.numel() for p in make_dae(32).parameters()), sum(p.numel() for p in models.dense_autoencoder(32).parameters()))
+check("parameters at width 32", lambda: sum(p.numel() for p in make_dae(32).parameters()),
+      sum(p.numel() for p in models.dense_autoencoder(32).parameters()), likely="Encoder and Decoder want the same latent_dim")
 check("the code has 32 numbers", lambda: tuple(make_dae(32)[0](some[:5]).shape), (5, 32), likely="make_dae(…)[0] must be the encoder")
 grey_model = lambda images: torch.full_like(images, 0.3)  # a "model" that always answers grey
 check("the loss of a model that answers grey", lambda: denoising_loss(grey_model, some, None), ((some - 0.3) ** 2).mean(), {
@@ -136,9 +141,9 @@ hidden("latent_sweep_fashion_mnist", "check_make_dae", globals())
 # %% [markdown]
 # ## 3. Score it, with the corruption on (••, 2 points)
 #
-# A denoiser that is scored on clean images has not been tested. Write the score: corrupt the images **once**, with `torch.manual_seed(seed)`
-# before, so that every model is judged on the same damage; let the model, in `eval()` and without gradients, restore them; return the mean
-# squared error per pixel against the originals as a Python number.
+# A denoiser that is scored on clean images has not been tested. Write the score: corrupt the images **once**, with
+# `torch.manual_seed(seed)` before, so that every model is judged on the same damage; let the model, in `eval()` and without
+# gradients, restore them; return the mean squared error per pixel against the originals as a Python number.
 
 # %% nbgrader={"grade": false, "grade_id": "denoising_error", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def denoising_error(model, images, seed=0):
@@ -168,9 +173,10 @@ hidden("latent_sweep_fashion_mnist", "check_denoising_error", globals())
 # %% [markdown]
 # ## 4. Train one (••, 3 points)
 #
-# Build, train, return. `training.fit(model, images, loss, epochs=…, seed=…)` is the loop that the lessons wrote out. Two things decide whether a sweep can
-# be trusted: the model's first weights must depend on `seed` and on nothing that ran before, and no model may see the validation images.
-# `checkpoint` is handed on to `fit` as `checkpoint=checkpoint`: an interrupted training goes on from that file.
+# Build, train, return. `training.fit(model, images, loss, epochs=…, seed=…)` is the loop that the lessons wrote out. Two things
+# decide whether a sweep can be trusted: the model's first weights must depend on `seed` and on nothing that ran before, and no
+# model may see the validation images. `checkpoint` is handed on to `fit` as `checkpoint=checkpoint`: an interrupted training
+# goes on from that file.
 
 # %% nbgrader={"grade": false, "grade_id": "train_dae", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def train_dae(images, latent_dim, epochs, seed, checkpoint=None):
@@ -188,11 +194,12 @@ def train_dae(images, latent_dim, epochs, seed, checkpoint=None):
 
 # %% nbgrader={"grade": true, "grade_id": "check_train_dae", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 few = train.images[:2560]
-check("the same seed gives the same model", lambda: denoising_error(train_dae(few, 16, 2, 5), some) == denoising_error(train_dae(few, 16, 2, 5), some), True,
+score = lambda *settings: denoising_error(train_dae(few, *settings), some)  # latent_dim, epochs, seed
+check("the same seed gives the same model", lambda: score(16, 2, 5) == score(16, 2, 5), True,
       likely="torch.manual_seed(seed) must come before make_dae, and fit needs seed=seed")
-check("another seed gives another model", lambda: denoising_error(train_dae(few, 16, 1, 5), some) != denoising_error(train_dae(few, 16, 1, 6), some), True,
+check("another seed gives another model", lambda: score(16, 1, 5) != score(16, 1, 6), True,
       likely="seed is not used")
-check("training helps", lambda: denoising_error(train_dae(few, 64, 20, 0), some) < 0.5 * metrics.mse(few.mean(0).expand_as(some), some), True,
+check("training helps", lambda: score(64, 20, 0) < 0.5 * metrics.mse(few.mean(0).expand_as(some), some), True,
       likely="the loss handed to fit is not denoising_loss, or epochs is not handed on")
 ### BEGIN HIDDEN TESTS
 hidden("latent_sweep_fashion_mnist", "check_train_dae", globals())
@@ -201,8 +208,8 @@ hidden("latent_sweep_fashion_mnist", "check_train_dae", globals())
 # %% [markdown]
 # ### Your sweep
 #
-# Six widths, two seeds, with the functions you wrote. It takes one to five minutes. An interrupted sweep goes on where it was: each training keeps its file
-# in the folder `checkpoints` beside this notebook. Before you run it, write down a guess.
+# Six widths, two seeds, with the functions you wrote. It takes one to five minutes. An interrupted sweep goes on where it was:
+# each training keeps its file in the folder `checkpoints` beside this notebook. Before you run it, write down a guess.
 
 # %% tags=["prediction"]
 my_guess = 128  # from how many code units on will the denoiser beat the best affine one? 8, 32, 128, 512, 784 or 940
@@ -229,7 +236,8 @@ mine.pivot(index="latent_dim", columns="seed", values="validation_error").round(
 # %% tags=["wanted"]
 plots.sweep_curves({"DAE, long training": wide, "DAE, your sweep": mine}, {}, {"best affine denoiser": affine_error},
                    "A short sweep has the shape of the long one, and lies above it",
-                   f"Error of restored validation images; yours after {epochs} epochs, the long one after {wide['epochs'].max()}; band: deviation over seeds.")
+                   f"Error of restored validation images; yours after {epochs} epochs, the long one after {wide['epochs'].max()}. "
+                   "The bars are the deviation over seeds.")
 
 # %% [markdown]
 # And to the eye? The first picture of each class in the test set, half of its pixels gone, and what is made of it.
@@ -244,13 +252,14 @@ plots.image_rows({"original": ten.images, "corrupted": damaged, **restored},
                  "Ten test images, the same with half of the pixels zeroed, and restorations by denoisers of rising width.", columns=ten.class_names)
 
 # %% [markdown]
-# With 8 units every shirt becomes the same shirt. From 128 units on the outlines are right; between 128 and 940 units only details differ.
+# With 8 units every shirt becomes the same shirt. From 128 units on the outlines are right; between 128 and 940 units only
+# details differ.
 #
 # ## 5. Which width is best? Two rules (••, 3 points)
 #
-# *Rule one*: the width with the smallest mean error. *Rule two*: the smallest width whose mean error is at most **one standard error** above that smallest
-# mean. The standard error is that of the best width: the deviation over its seeds (with n - 1 in the denominator), divided by the
-# root of their number. Rule two asks: which is the smallest that we cannot tell from the best?
+# *Rule one*: the width with the smallest mean error. *Rule two*: the smallest width whose mean error is at most **one standard
+# error** above that smallest mean. The standard error is that of the best width: the deviation over its seeds (with n - 1 in
+# the denominator), divided by the root of their number. Rule two asks: which is the smallest that we cannot tell from the best?
 
 # %% nbgrader={"grade": false, "grade_id": "best_dimensions", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def best_dimensions(table):
@@ -276,15 +285,16 @@ hidden("latent_sweep_fashion_mnist", "check_best_dimensions", globals())
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# Now to the long sweep. With `RECOMPUTE = True` it is computed again, with your model and your corruption, instead of read from the table: about an hour
-# on two cores, in pieces, since finished runs are kept in `checkpoints`. The same call runs on all cores with `n_jobs=-1`, or on a Dask cluster.
+# Now to the long sweep. With `RECOMPUTE = True` it is computed again, with your model and your corruption, instead of read from
+# the table: about an hour on two cores, in pieces, since finished runs are kept in `checkpoints`. The same call runs on all
+# cores with `n_jobs=-1`, or on a Dask cluster.
 
 # %%
 RECOMPUTE = False
 if RECOMPUTE:
     wide = sweeps.latent_sweep(make_dae, sorted(set(wide["latent_dim"])), [0, 1, 2], ["FashionMNIST"], corruptor=corrupt,
                                epochs=int(wide["epochs"].max()), together=256, store="checkpoints/latent_sweep")
-sweeps.summary(wide).drop(columns="dataset").set_index("latent_dim").style.format("{:.5f}", subset=["mean", "deviation", "standard_error"])
+sweeps.summary(wide).drop(columns="dataset").set_index("latent_dim").round(5)
 
 # %%
 try:
@@ -295,8 +305,8 @@ except Exception as error:
     print(f"not yet: {type(error).__name__}: {error}")
 
 # %% [markdown]
-# Is the answer one of training time? Below stands, beside each error, the error of the same model after half of its epochs. If the ranking of the widths
-# is the same at both times, longer training is unlikely to turn it.
+# Is the answer one of training time? Below stands, beside each error, the error of the same model after half of its epochs. If
+# the ranking of the widths is the same at both times, longer training is unlikely to turn it.
 
 # %%
 both = sweeps.summary(wide, "halfway_error").set_index("latent_dim")[["mean"]].rename(columns={"mean": "after half of the epochs"})
@@ -307,8 +317,9 @@ both.round(5)
 # %% [markdown]
 # ## 6. Which widths below 784 are good enough? (••, 2 points)
 #
-# "Successful" needs a measure before one looks. Ours: a denoiser is **successful** when its mean error, plus one standard error of that mean, is at least
-# `margin` (a tenth) below that of the best affine denoiser. Return all successful widths below 784, smallest first.
+# "Successful" needs a measure before one looks. Ours: a denoiser is **successful** when its mean error, plus one standard error
+# of that mean, is at least `margin` (a tenth) below that of the best affine denoiser. Return all successful widths below 784,
+# smallest first.
 
 # %% nbgrader={"grade": false, "grade_id": "successful_below", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def successful_below(table, affine_error, pixels=784, margin=0.1):
@@ -340,9 +351,10 @@ except Exception as error:
 # %% [markdown]
 # ## 7. How redundant are the images? (••, 2 points)
 #
-# Neighbouring pixels are alike, so 784 numbers say less than 784 numbers could. The **spectrum** says how much less: the variances along the principal
-# components. How many components hold a given share of the whole variance? Use `torch.linalg.svdvals` of the centred images (the variances are the
-# squares of the singular values, divided by N) or `torch.linalg.eigvalsh` of their covariance.
+# Neighbouring pixels are alike, so 784 numbers say less than 784 numbers could. The **spectrum** says how much less: the
+# variances along the principal components. How many components hold a given share of the whole variance? Use
+# `torch.linalg.svdvals` of the centred images (the variances are the squares of the singular values, divided by N) or
+# `torch.linalg.eigvalsh` of their covariance.
 
 # %% nbgrader={"grade": false, "grade_id": "components_needed", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def components_needed(images, share):
@@ -394,33 +406,39 @@ plots.finish(fig, f"{counts[0.95]} directions hold 95 % of what varies in 784 pi
 #
 # In ten to fifteen sentences, with figures from your runs and from the table:
 #
-# 1. Which width is best by each rule? Is it an optimum, or merely the end of the range? What does the half-time column say about it?
+# 1. Which width is best by each rule? Is it an optimum, or merely the end of the range? What does the half-time column say
+#    about it?
 # 2. Did you find a successful denoiser with fewer than 784 code units? By which measure, and by how much?
-# 3. Explain why so few can do: what does redundancy mean here, and which figures show it? Why does going on beyond 784 still help a little?
+# 3. Explain why so few can do: what does redundancy mean here, and which figures show it? Why does going on beyond 784 still
+#    help a little?
 #
-# *How it is marked.* Two points for 1: both rules with widths and errors (1); the error is still falling at the widest model, so the range and not
-# the data set the answer, and the ranking did not change with training time (1). Two points for 2: a width below 784 with its error beside that of a
-# *baseline scored with the corruption on* (1), the measure named before its use, with the seeds' spread (1). Two points for 3: the spectrum, or another
-# figure for how many directions the images use, tied to the width that suffices (1); what extra units are good for when half of the pixels are missing:
-# several units see each pattern through different pixels, so that some still see it (1). A score with the corruption off gets no points under 2.
+# *How it is marked.* Two points for 1: both rules with widths and errors (1); the error is still falling at the widest model,
+# so the range and not the data set the answer, and the ranking did not change with training time (1). Two points for 2: a width
+# below 784 with its error beside that of a *baseline scored with the corruption on* (1), the measure named before its use, with
+# the seeds' spread (1). Two points for 3: the spectrum, or another figure for how many directions the images use, tied to the
+# width that suffices (1); what extra units are good for when half of the pixels are missing: several units see each pattern
+# through different pixels, so that some still see it (1). A score with the corruption off gets no points under 2.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "answer", "locked": false, "points": 6, "schema_version": 3, "solution": true, "task": false}
-# Model answer. The smallest mean error, 0.011, is that of the widest model, 1,568 units, and no narrower one comes within a standard error of it:
-# both rules name 1,568. That is the end of the range and no optimum. The error falls at every step, but ever more slowly (0.014 with 128 units, 0.011
-# with 784 and with 940, which differ in the fourth decimal), and the ranking of the widths is the same after half of the epochs, so it is not a matter of
-# training time. Nothing in particular happens at 784.
+# Model answer. The smallest mean error, 0.011, is that of the widest model, 1,568 units, and no narrower one comes within a
+# standard error of it: both rules name 1,568. That is the end of the range and no optimum. The error falls at every step, but
+# ever more slowly (0.014 with 128 units, 0.011 with 784 and with 940, which differ in the fourth decimal), and the ranking of
+# the widths is the same after half of the epochs, so it is not a matter of training time. Nothing in particular happens at 784.
 #
-# A successful denoiser below 784: I had fixed the measure before, mean error plus one standard error at least a tenth below the best affine denoiser,
-# all scored on the same validation images with half of the pixels gone. The affine one reaches 0.0174, the corrupted input itself 0.21. With 128 units,
-# a sixth of 784, the error is 0.014, about 17 % below the affine one; the three seeds differ by some 0.0001. So yes: 128, 256 and 512 all
-# succeed. 64 units are better than the affine denoiser too, but by less than a tenth.
+# A successful denoiser below 784: I had fixed the measure before, mean error plus one standard error at least a tenth below the
+# best affine denoiser, all scored on the same validation images with half of the pixels gone. The affine one reaches 0.0174,
+# the corrupted input itself 0.21. With 128 units, a sixth of 784, the error is 0.014, about 17 % below the affine one; the
+# three seeds differ by some 0.0001. So yes: 128, 256 and 512 all succeed. 64 units are better than the affine denoiser too, but
+# by less than a tenth.
 #
-# Why so few? The 784 pixels of a garment are not 784 independent facts: neighbours are alike and garments have few shapes. 84 principal components hold 90 % of
-# the variance and 187 hold 95 %. Redundancy *of the data* is what lets a small code do: it needs room for the strong directions only, and since half of the
-# pixels are missing, the weak ones could not be restored by any width. It is also what makes denoising possible at all: a missing pixel is told by those that
-# remain. Redundancy *of the code*, the chapter's 1.2 times 784, helps in another way: when half of the pixels are gone, a unit's sum is noisy;
-# many units that see the same pattern through different pixels average that noise, and more ReLU units make a finer nonlinear map. That gain is
-# real but small, a few per cent from 512 to 1,568, and some units of the wide models are dead, so that their width is partly nominal.
+# Why so few? The 784 pixels of a garment are not 784 independent facts: neighbours are alike and garments have few shapes. 84
+# principal components hold 90 % of the variance and 187 hold 95 %. Redundancy *of the data* is what lets a small code do: it
+# needs room for the strong directions only, and since half of the pixels are missing, the weak ones could not be restored by
+# any width. It is also what makes denoising possible at all: a missing pixel is told by those that remain. Redundancy *of the
+# code*, the chapter's 1.2 times 784, helps in another way: when half of the pixels are gone, a unit's sum is noisy; many units
+# that see the same pattern through different pixels average that noise, and more ReLU units make a finer nonlinear map. That
+# gain is real but small, a few per cent from 512 to 1,568, and some units of the wide models are dead, so that their width is
+# partly nominal.
 
 # %% [markdown]
 # ## The last number
@@ -437,5 +455,5 @@ for name, dim in {"rule one": rule_one, "rule two": rule_two, "smallest successf
 # %% [markdown]
 # ## What you have done
 #
-# You built a denoiser's sweep from its parts, scored it with the corruption on, chose by a rule that you can defend, and tied the answer to how
-# the images are made. *Latent sweep 2* asks the same of MNIST, and begins with a prediction.
+# You built a denoiser's sweep from its parts, scored it with the corruption on, chose by a rule that you can defend, and tied
+# the answer to how the images are made. *Latent sweep 2* asks the same of MNIST, and begins with a prediction.

@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Latent sweep 2. Predict, then measure: MNIST against Fashion-MNIST
 #
-# The two data sets agree in everything but their content: image size, number of images, ten classes. The chapter asks what a sweep says about the
-# difference between them. Here you say first what it **will** say, from the spectra alone; then you measure; then you explain where the
-# two part. *Latent sweep 1* should be done: what it taught is used, not asked for again. No picture of the result stands here: it would give the
-# answer away.
+# The two data sets agree in everything but their content: image size, number of images, ten classes. The chapter asks what a
+# sweep says about the difference between them. Here you say first what it **will** say, from the spectra alone; then you
+# measure; then you explain where the two part. *Latent sweep 1* should be done: what it taught is used, not asked for again. No
+# picture of the result stands here: it would give the answer away.
 #
 # | | task | difficulty | minutes | points |
 # |---|---|---|---|---|
@@ -15,8 +15,8 @@
 # | 5 | is a difference more than noise? | •• | 8 | 2 |
 # | 6 | where prediction and measurement part (text) | ••• | 20 | 7 |
 #
-# Training takes one to five minutes in all. Under every task stands a check: run it as often as you like. It says what was expected, what
-# came, and what the likely cause is. The marks come from further checks, on other data, that you do not see.
+# Training takes one to five minutes in all. Under every task stands a check: run it as often as you like. It says what was
+# expected, what came, and what the likely cause is. The marks come from further checks, on other data, that you do not see.
 
 # %% [markdown]
 # ## What you need
@@ -41,8 +41,8 @@ epochs = max(4, round(1700 * 128 / len(train["MNIST"])))
 print(f"{len(train['MNIST']):,} images for training, {len(validation['MNIST']):,} for validation of each, {epochs} epochs")
 
 # %% [markdown]
-# This is what you will predict from: the variance of each data set along each of its principal components, and, at the right, one class each to
-# remind you what varies. MNIST's spectrum starts lower and falls later; both fall over several powers of ten.
+# This is what you will predict from: the variance of each data set along each of its principal components, and, at the right,
+# one class each to remind you what varies. MNIST's spectrum starts lower and falls later; both fall over several powers of ten.
 
 # %%
 spectra = {}  # name -> variances along the principal components, largest first, (784,)
@@ -67,8 +67,9 @@ plots.finish(fig, f"Ten components hold {first_ten['FashionMNIST']:.0%} of the v
 # %% [markdown]
 # ## 1. The error of PCA at every width, from the spectrum (••, 3 points)
 #
-# PCA with `k` components drops all others, so its error per image is the sum of the variances that are dropped. Write the curve: the mean squared
-# error **per pixel** with k = 0, 1, …, 784 components, 785 numbers. At `k = 0` only the mean image is left; with all components nothing is lost.
+# PCA with `k` components drops all others, so its error per image is the sum of the variances that are dropped. Write the
+# curve: the mean squared error **per pixel** with k = 0, 1, …, 784 components, 785 numbers. At `k = 0` only the mean image is
+# left; with all components nothing is lost.
 
 # %% nbgrader={"grade": false, "grade_id": "pca_curve", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def pca_curve(variances, pixels=784):
@@ -97,8 +98,9 @@ hidden("latent_sweep_mnist", "check_pca_curve", globals())
 # %% [markdown]
 # ## 2. Where do two curves cross? (••, 3 points)
 #
-# Two curves are given at the same widths. Return the two neighbouring widths between which their order changes, as a pair, for the **first** such
-# place; return `None` if one curve lies above the other throughout. Equal values do not count as an order: look at the next width then.
+# Two curves are given at the same widths. Return the two neighbouring widths between which their order changes, as a pair, for
+# the **first** such place; return `None` if one curve lies above the other throughout. Equal values do not count as an order:
+# look at the next width then.
 
 # %% nbgrader={"grade": false, "grade_id": "crossing", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def crossing(dims, first, second):
@@ -141,23 +143,27 @@ except Exception as error:
 # %% [markdown]
 # ## 3. Your prediction (•, text, 2 points)
 #
-# Before you measure: for a *denoiser* with 8, 64, 256 and 940 code units, on which data set will the error be larger? Between which of the widths 8, 16,
-# 32, 64, 128, 256, 512, 784, 940, 1568 will the curves cross, if they do? Say which property of the spectra each answer rests on.
+# Before you measure: for a *denoiser* with 8, 64, 256 and 940 code units, on which data set will the error be larger? Between
+# which of the widths 8, 16, 32, 64, 128, 256, 512, 784, 940, 1568 will the curves cross, if they do? Say which property of the
+# spectra each answer rests on.
 #
-# *How it is marked.* One point: four definite answers and a crossing (or "none"). One point: each rests on a property of the spectra that is true, such as the
-# total variance, the slow fall of MNIST's spectrum, or PCA's crossing. Whether the prediction comes true does not matter: do not change it afterwards.
+# *How it is marked.* One point: four definite answers and a crossing (or "none"). One point: each rests on a property of the
+# spectra that is true, such as the total variance, the slow fall of MNIST's spectrum, or PCA's crossing. Whether the prediction
+# comes true does not matter: do not change it afterwards.
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "prediction", "locked": false, "points": 2, "schema_version": 3, "solution": true, "task": false}
-# Model prediction. With 8 units MNIST has the larger error: its spectrum is flatter at the start, so that 8 components leave 0.038 against 0.027. With 64
-# units it is about even, with MNIST a little lower, since PCA's curves change places at 49 components. With 256 and 940 units Fashion-MNIST has the larger error: its
-# spectrum has the longer tail (459 components for 99 % of the variance, MNIST 331). So I expect one crossing, between 32 and 64.
+# Model prediction. With 8 units MNIST has the larger error: its spectrum is flatter at the start, so that 8 components leave
+# 0.038 against 0.027. With 64 units it is about even, with MNIST a little lower, since PCA's curves change places at 49
+# components. With 256 and 940 units Fashion-MNIST has the larger error: its spectrum has the longer tail (459 components for 99
+# % of the variance, MNIST 331). So I expect one crossing, between 32 and 64.
 
 # %% [markdown]
 # ## 4. Measure MNIST (••, 3 points)
 #
-# The course's engine runs the sweep: `sweeps.latent_sweep(build, dims, seeds, datasets, …)` trains a model for each data set, width and seed, scores it with
-# the corruption on, and returns a table with one row each; its docstring lists the columns. Write `measure`, which calls it with the chapter's
-# model (`models.dense_autoencoder`) and its corruption (`corruption.Dropout(0.5)`), for **one** data set.
+# The course's engine runs the sweep: `sweeps.latent_sweep(build, dims, seeds, datasets, …)` trains a model for each data set,
+# width and seed, scores it with the corruption on, and returns a table with one row each; its docstring lists the columns.
+# Write `measure`, which calls it with the chapter's model (`models.dense_autoencoder`) and its corruption
+# (`corruption.Dropout(0.5)`), for **one** data set.
 
 # %% nbgrader={"grade": false, "grade_id": "measure", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def measure(splits, dims, seeds, epochs, store=None):
@@ -186,8 +192,8 @@ hidden("latent_sweep_mnist", "check_measure", globals())
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# Now your own sweep of both data sets: one seed of six widths each, one to five minutes. An interrupted sweep goes on where it was: finished runs are
-# kept in the folder `checkpoints`.
+# Now your own sweep of both data sets: one seed of six widths each, one to five minutes. An interrupted sweep goes on where it
+# was: finished runs are kept in the folder `checkpoints`.
 
 # %%
 my_dims = [8, 32, 64, 256, 784, 940]
@@ -202,8 +208,8 @@ except Exception as error:
 mine_at
 
 # %% [markdown]
-# And the long sweep that comes with the course: ten widths, three seeds, the full data. `RECOMPUTE = True` computes it again: about an hour for
-# each data set on two cores, in pieces.
+# And the long sweep that comes with the course: ten widths, three seeds, the full data. `RECOMPUTE = True` computes it again:
+# about an hour for each data set on two cores, in pieces.
 
 # %%
 RECOMPUTE = False
@@ -248,8 +254,9 @@ plots.finish(fig, title,
 # %% [markdown]
 # ## 5. Is a difference more than noise? (••, 2 points)
 #
-# At each width there are three seeds for each data set. Return the difference of the means (MNIST minus Fashion-MNIST) and its standard error: the
-# root of the sum of the two squared standard errors, each the deviation over seeds (n - 1 in the denominator) divided by the root of n.
+# At each width there are three seeds for each data set. Return the difference of the means (MNIST minus Fashion-MNIST) and its
+# standard error: the root of the sum of the two squared standard errors, each the deviation over seeds (n - 1 in the
+# denominator) divided by the root of n.
 
 # %% nbgrader={"grade": false, "grade_id": "difference", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def difference(mnist_errors, fashion_errors):
@@ -281,9 +288,10 @@ except Exception as error:
 # %% [markdown]
 # ### Three clues
 #
-# Before you explain: three more measurements. The **best linear denoiser that passes through k numbers** (reduced-rank regression) is the fair linear
-# counterpart of a denoiser with k units: like it, it sees half of the pixels. Its best value is the affine denoiser, at any width. Second, how often is a
-# pixel neither black nor white? Third, by how much does the widest nonlinear denoiser beat the affine one?
+# Before you explain: three more measurements. The **best linear denoiser that passes through k numbers** (reduced-rank
+# regression) is the fair linear counterpart of a denoiser with k units: like it, it sees half of the pixels. Its best value is
+# the affine denoiser, at any width. Second, how often is a pixel neither black nor white? Third, by how much does the widest
+# nonlinear denoiser beat the affine one?
 
 # %%
 def rank_k_errors(name, dims):
@@ -315,14 +323,17 @@ clues.round(4)
 #
 # 1. What came true of the prediction from the spectra, and what did not? Name the widths and the two crossings.
 # 2. Explain the difference. What does PCA's curve leave out that a denoiser has to do? What do the three clues add?
-# 3. Which width is best on MNIST by each of the two rules, and is there a successful denoiser below 784? (The cell below applies the rules.)
+# 3. Which width is best on MNIST by each of the two rules, and is there a successful denoiser below 784? (The cell below
+#    applies the rules.)
 # 4. What can you say about the difference between the data sets? Is one of them "harder", or does it "need more dimensions"?
 #
-# *How it is marked.* Two points for 1: the order at narrow widths came true (1); the crossing came much later than PCA's, with both pairs of widths (1). Two points for 2:
-# PCA's error goes to zero with clean input, while half of the pixels are missing for a denoiser, so that its error ends on a floor set by what the missing pixels
-# leave open (1); a linear denoiser never crosses, so what makes MNIST the easier one at large widths is the nonlinear part, and a reason for it, such as
-# strokes that are nearly black and white (1). One point for 3: both rules and a successful width with its error beside the baseline's. Two points for 4: harder at which
-# width and by which measure (1), content named: few strong directions and much fine texture against many equal directions and no texture (1).
+# *How it is marked.* Two points for 1: the order at narrow widths came true (1); the crossing came much later than PCA's, with
+# both pairs of widths (1). Two points for 2: PCA's error goes to zero with clean input, while half of the pixels are missing
+# for a denoiser, so that its error ends on a floor set by what the missing pixels leave open (1); a linear denoiser never
+# crosses, so what makes MNIST the easier one at large widths is the nonlinear part, and a reason for it, such as strokes that
+# are nearly black and white (1). One point for 3: both rules and a successful width with its error beside the baseline's. Two
+# points for 4: harder at which width and by which measure (1), content named: few strong directions and much fine texture
+# against many equal directions and no texture (1).
 
 # %%
 for name in NAMES:
@@ -334,25 +345,31 @@ for name in NAMES:
           f"successful below {PIXELS}: {good}, from {mean[good[0]]:.4f} on (affine {affine[name]:.4f})")
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "answer", "locked": false, "points": 7, "schema_version": 3, "solution": true, "task": false}
-# Model answer. True was the order at both ends: MNIST is the harder set up to 128 units (0.037 against 0.032 with 8) and the easier one from 256 on (0.009 against
-# 0.011 with 940). Not true was the place. PCA's curves cross at 49 components, between 32 and 64 of our widths; the denoisers' cross between 128 and 256, and each difference is
-# many standard errors, so that this is not noise.
+# Model answer. True was the order at both ends: MNIST is the harder set up to 128 units (0.037 against 0.032 with 8) and the
+# easier one from 256 on (0.009 against 0.011 with 940). Not true was the place. PCA's curves cross at 49 components, between 32
+# and 64 of our widths; the denoisers' cross between 128 and 256, and each difference is many standard errors, so that this is
+# not noise.
 #
-# PCA sees clean images: its error is only what its k directions cannot express, and it goes to zero. A denoiser has in addition to guess what half of the pixels were, so its
-# error ends on a floor that no width removes. At 64 units that guess is already a large part of the error, and PCA's curve knows nothing of it. The first clue shows it: the best
-# linear denoiser through k numbers has its floor at 0.0174 and 0.0176, and on MNIST it is never the better one: with linear means there is no crossing at all. What turns the order
-# is the nonlinear part: the widest network takes some 45 % off the affine error on MNIST and some 37 % on Fashion-MNIST. MNIST's strokes are smooth, of one thickness and nearly
-# black and white, so that a few remaining pixels decide about a missing one, and a network with ReLU and sigmoid can draw that conclusion where a weighted sum
-# can only answer grey. Fabric patterns of Fashion-MNIST are grey and fine; when their pixels are gone nothing tells them. That gain needs many units, hence the late crossing.
+# PCA sees clean images: its error is only what its k directions cannot express, and it goes to zero. A denoiser has in addition
+# to guess what half of the pixels were, so its error ends on a floor that no width removes. At 64 units that guess is already a
+# large part of the error, and PCA's curve knows nothing of it. The first clue shows it: the best linear denoiser through k
+# numbers has its floor at 0.0174 and 0.0176, and on MNIST it is never the better one: with linear means there is no crossing at
+# all. What turns the order is the nonlinear part: the widest network takes some 45 % off the affine error on MNIST and some 37
+# % on Fashion-MNIST. MNIST's strokes are smooth, of one thickness and nearly black and white, so that a few remaining pixels
+# decide about a missing one, and a network with ReLU and sigmoid can draw that conclusion where a weighted sum can only answer
+# grey. Fabric patterns of Fashion-MNIST are grey and fine; when their pixels are gone nothing tells them. That gain needs many
+# units, hence the late crossing.
 #
-# On MNIST, too, both rules name the widest model, 1,568 units, the end of the range. 128 units are successful there as well: 0.015 against the affine denoiser's 0.0176.
+# On MNIST, too, both rules name the widest model, 1,568 units, the end of the range. 128 units are successful there as well:
+# 0.015 against the affine denoiser's 0.0176.
 #
-# Is one of the sets harder? It depends on the width and the measure. Fashion-MNIST has a few very strong directions (how large, dress or shoe, how bright) and then a long tail of texture:
-# a narrow code does much, and the rest is slow. MNIST has no such directions; digits differ by where strokes lie, which takes many directions of like size, but little is left
-# after them. "Needs more dimensions" is true of MNIST for a rough picture and of Fashion-MNIST for a fine one.
+# Is one of the sets harder? It depends on the width and the measure. Fashion-MNIST has a few very strong directions (how large,
+# dress or shoe, how bright) and then a long tail of texture: a narrow code does much, and the rest is slow. MNIST has no such
+# directions; digits differ by where strokes lie, which takes many directions of like size, but little is left after them.
+# "Needs more dimensions" is true of MNIST for a rough picture and of Fashion-MNIST for a fine one.
 
 # %% [markdown]
 # ## What you have done
 #
-# You predicted from a linear summary of the data, measured, and found where the summary ends: it knows how many directions the images use, and neither
-# what a corruption takes away nor what a nonlinear model can put back.
+# You predicted from a linear summary of the data, measured, and found where the summary ends: it knows how many directions the
+# images use, and neither what a corruption takes away nor what a nonlinear model can put back.
