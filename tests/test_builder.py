@@ -27,6 +27,11 @@ from course_utils import plots
 plots.lines([1, 2], {"PCA": [1, 2]}, "It rises", "A line that rises.", xlabel="x", ylabel="y")
 
 # %%
+import pandas
+
+pandas.DataFrame({"a": [1.0]}).style.format("{:.2f}")
+
+# %%
 import ipywidgets
 
 ipywidgets.IntSlider()

@@ -103,7 +103,12 @@ def tidy(nb: nbformat.NotebookNode) -> None:
             continue
         outputs = []
         for output in cell.outputs:
-            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+            data = output.get("data", {})
+            data.pop("application/vnd.jupyter.widget-view+json", None)
+            if "text/html" in data:  # pandas' styled tables carry a random name
+                data["text/html"] = re.sub(r"\bT_[0-9a-f]{5}(?=_|\b)", f"T_{cell.id[:5]}", data["text/html"])
+            if "text/plain" in data:  # an object's place in memory
+                data["text/plain"] = re.sub(r" at 0x[0-9a-f]+", "", data["text/plain"])
             before = outputs[-1] if outputs else {}
             if output.output_type == "stream" and before.get("output_type") == "stream" and before["name"] == output.name:
                 before["text"] += output.text  # how a stream is cut into pieces is chance
