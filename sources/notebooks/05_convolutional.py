@@ -256,11 +256,11 @@ print(f"your guess: {my_components}    PCA reaches {conv_error:.4f} with about {
 print(f"PCA with 256 components: {pca.error(validation.images, 256):.4f}")
 
 # %% [markdown]
-# There is the other side of the coin. A compression of 1.36 is hardly compression; PCA matches the model with a fraction of
-# the numbers, and with 256 of them it leaves the model far behind. The seminar's picture of good reconstructions is true,
-# and it says little: **a code that is wide enough makes any autoencoder look good.**
+# There is the other side of the coin. A compression of 1.36 is hardly compression; PCA, which can only draw straight lines,
+# matches the model with about a third of its numbers, and with 256 of them it is clearly ahead. The seminar's picture of
+# good reconstructions is true, and it says little: **a code that is wide enough makes any autoencoder look good.**
 #
-# > **Pitfall.** "The convolutional autoencoder has an error of .005, the dense one .02, so convolution is four times
+# > **Pitfall.** "The convolutional autoencoder has an error of .004, the dense one .02, so convolution is five times
 # > better." The one kept 576 numbers, the other 10. Always print the size of the code beside the error.
 #
 # ### The fair comparison
@@ -276,9 +276,9 @@ print("the new middle: ", small_code[0][-1], "and", small_code[1][0])
 
 # %% [markdown]
 # Four kinds of code at equal size: PCA; the dense model of lesson 1 with its linear code on centred images; the stacked
-# hourglass; the convolutional one. Each ran for the same eight epochs with a rate that falls to zero, three times from
-# different seeds (`tools/make_code_sizes.py`, full data); the table is shipped. Which of the four do you expect to be best
-# at 10 numbers, and will it still be best at 64?
+# hourglass; the convolutional one. Each ran for the same eight epochs with a rate that falls to zero, and where the table
+# shows a ± three times, from different seeds (`tools/make_code_sizes.py`, full data); the table is shipped. Which of the
+# four do you expect to be best at 10 numbers, and will it still be best at 64?
 
 # %% tags=["prediction"]
 my_best_at_10, my_best_at_64 = "convolutional", "convolutional"  # or "PCA", "cured dense", "stacked"
@@ -299,10 +299,10 @@ common = [10, 32, 64]
 series = {}
 for name in order:
     chosen = runs[(runs.model == name) & runs.k.isin(common)]
-    series[name] = chosen.pivot(index="seed", columns="k", values="test_error").to_numpy()  # (seeds, sizes)
+    series[name] = chosen.pivot(index="seed", columns="k", values="test_error").dropna().to_numpy()  # (seeds, sizes)
 plots.lines(common, series, f"At equal code size: {best[10]} leads at 10 numbers, {best[64]} at 64",
-            "Test error falls with the number of code units, one line for each kind of code, three seeds each; bands of one "
-            "standard deviation are narrower than the symbols where they cannot be seen.",
+            "Test error falls with the number of code units, one line for each kind of code. Bands of one "
+            "standard deviation, where several seeds were run, are hardly wider than the symbols.",
             xlabel="numbers in the code", ylabel="mean squared error per pixel", log_x=True, log_y=True)
 
 # %% [markdown]
