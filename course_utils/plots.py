@@ -55,8 +55,8 @@ def _looks(names: Iterable[str]) -> list[dict]:
 
 def _wrap(text: str, width: int) -> str:
     """Break ``text`` into as few lines as ``width`` characters allow, all of about one length: no last line of one word."""
-    count = len(textwrap.wrap(text, width))
-    return next("\n".join(lines) for w in range(1, width + 1) if len(lines := textwrap.wrap(text, w)) <= count)
+    count = len(textwrap.wrap(text, width, break_long_words=False))
+    return next("\n".join(lines) for w in range(1, width + 1) if len(lines := textwrap.wrap(text, w, break_long_words=False)) <= count)
 
 
 def _plain_log(axis: Axis, ticks: Sequence[float] | None = None) -> None:

@@ -47,6 +47,8 @@ print(f"validation error, corruption on: {history.validation_loss[-1]:.4f}")
 # itself; the shaken codes are decoded. No corruption this time: dropout was for training.
 
 # %%
+import matplotlib.pyplot as plt
+
 encoder = DAE[0]
 decoder = DAE[1]
 one_img = ten.images[[2]]  # a pullover, (1, 1, 28, 28)
@@ -59,11 +61,15 @@ with torch.no_grad():
     perturbed_latent = encoded * (1 + perturbation)
     new_samples = decoder(perturbed_latent)
 
-plots.image_rows(
-    {"": torch.cat([one_img, new_samples])},
+fig, axes = plt.subplots(1, 3, figsize=(6, 2.9), layout="constrained")
+for ax, image, name in zip(axes, (one_img, *new_samples), ("original", "new sample", "new sample")):
+    ax.imshow(image.reshape(28, 28), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    ax.set_title(name, fontsize=10)
+    ax.axis("off")
+plots.finish(
+    fig,
     title="Two pullovers that were never photographed",
     caption="Left the original, then two samples: still pullovers, with shades and folds that the original does not have.",
-    columns=["original", "new sample", "new sample"],
 )
 
 # %% [markdown]
@@ -257,8 +263,8 @@ print(f"your guess: {my_expectation}")
 plots.image_rows(
     {"normal": normal_samples[:10], "shuffled": shuffled_samples[:10]},
     title="Every number is right, and no picture is",
-    caption="Two rows of ten samples from invented codes. All show the same speckled grey shape, something between a shirt and a "
-    "coat; none is a garment.",
+    caption="Two rows of ten samples from invented codes. All show nearly the same blurred grey lump, part shirt and part boot; none "
+    "is a garment.",
 )
 
 # %% [markdown]
@@ -373,14 +379,14 @@ distance, index = nearest(many_clouds[:10], train.images)
 plots.image_rows(
     {"shuffled codes": shuffled_samples[:10], "one Gaussian": one_cloud[:10], f"{components[best]} Gaussians": many_clouds[:10],
      "nearest training image": train.images[index]},
-    title="Garments from nowhere, soft but of every kind, and none of them a copy",
+    title="Garments from nowhere: soft, of many kinds, and none of them a copy",
     caption="Ten samples each from shuffled codes (grey porridge), from one Gaussian (ghosts of garments) and from the mixture (mostly "
     "recognisable, blurred); below, the training image nearest to each of the mixture's samples, similar but different.",
 )
 
 # %% [markdown]
-# These pictures had no original. Some are good, some have a shoe's sole and a sleeve. The score, in both directions and
-# beside what is possible at all:
+# These pictures had no original. Most of them are recognisable, some lie between two kinds. The score, in both directions
+# and beside what is possible at all:
 
 # %%
 import pandas as pd
@@ -403,8 +409,8 @@ gaps = table["real to sample"][["other real pictures", the_mixture, "one Gaussia
 plots.bars(
     gaps,
     title=f"Real pictures find a sample at {gaps[the_mixture]:.2f} from the mixture, and at {gaps['shuffled codes']:.2f} from shuffled codes",
-    caption=f"Mean distance (root mean square per pixel) from {len(real)} real pictures to the nearest of {n} samples. The mixture is about "
-    "level with real pictures; codes drawn number by number are far off.",
+    caption=f"Mean distance (root mean square per pixel) from {len(real)} real pictures to the nearest of {n} samples. The mixture does no "
+    "worse than real pictures; codes drawn number by number are far off.",
     ylabel="distance, real to sample",
     fmt="{:.2f}",
 )
