@@ -355,9 +355,9 @@ for name in NAMES:
 # large part of the error, and PCA's curve knows nothing of it. The first clue shows it: the best linear denoiser through k
 # numbers has its floor at 0.0174 and 0.0176, and on MNIST it is never the better one: with linear means there is no crossing at
 # all. What turns the order is the nonlinear part: the widest network takes some 45 % off the affine error on MNIST and some 37
-# % on Fashion-MNIST. MNIST's strokes are smooth, of one thickness and nearly black and white, so that a few remaining pixels
-# decide about a missing one, and a network with ReLU and sigmoid can draw that conclusion where a weighted sum can only answer
-# grey. Fabric patterns of Fashion-MNIST are grey and fine; when their pixels are gone nothing tells them. That gain needs many
+# % on Fashion-MNIST. MNIST's strokes are smooth and of one thickness, and half of their inked pixels are
+# fully white (in Fashion-MNIST an eighth: the second clue), so that a few remaining pixels decide about a missing one. A network
+# with ReLU and sigmoid can draw that conclusion where a weighted sum can only answer grey. Fabric patterns of Fashion-MNIST are grey and fine; when their pixels are gone nothing tells them. That gain needs many
 # units, hence the late crossing.
 #
 # On MNIST, too, both rules name the widest model, 1,568 units, the end of the range. 128 units are successful there as well:
