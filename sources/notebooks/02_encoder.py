@@ -2,7 +2,7 @@
 # # 2. The encoder, taken out: what does the code know?
 #
 # Nobody told the autoencoder what a shirt is. It saw pictures, never a label, and learned to write each one down in ten
-# numbers. Do those ten numbers know a shirt from a boot all the same? We saw the network in two, keep the first half, set a
+# numbers. Do those ten numbers know a shirt from a boot all the same? We cut the network in two, keep the first half, set a
 # small classifier on it, and ask. Then we put the same question to PCA, to the bare pixels and to an encoder that was never
 # trained.
 #
@@ -55,8 +55,8 @@ print("the code of the first picture:", [round(number, 1) for number in encoded[
 
 # %% [markdown]
 # That is all it takes. The decoder, half of what we trained, is set aside: it was the teacher that forced the encoder to
-# keep what matters, and its work is done. You may also recognise lesson 1's dead units in that code, the ones that are zero
-# here as everywhere.
+# keep what matters, and its work is done. Among the zeros of that code are lesson 1's dead units, which are zero for every
+# picture.
 #
 # > **Pitfall.** `autoencoder[0]` is not a copy. It is the *same* module under a second name: train it further, and the
 # > autoencoder changes under your hands. Where you need both, take `copy.deepcopy(autoencoder[0])`.
