@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 1. A dense autoencoder: is it better than PCA?
 #
-# Can a picture of a shoe be written down in ten numbers, and drawn again from them? An **autoencoder** learns to do both at
+# Can a picture of a shoe be written down in ten numbers, and drawn again from them? An **[autoencoder](../GLOSSARY.md)** learns to do both at
 # once. We build the smallest one that deserves the name, train it, and are pleased with what it draws. Then we put a method from
 # 1901 beside it, and find out that something inside our network has died.
 #
