@@ -22,7 +22,7 @@ def ask_corruption(student, given):
     images, p, seed = given["images"], given["p"], given["seed"]
     before = images.clone()
     state = torch.get_rng_state()
-    first = student.corrupt(images, p, seed)
+    first = student.corrupt(images, p, seed).clone()
     undisturbed = bool((state == torch.get_rng_state()).all())
     return {"first": first, "again": student.corrupt(images, p, seed)[:20], "other": student.corrupt(images, p, seed + 1)[:20], "undisturbed": undisturbed,
             "input_kept": bool((images == before).all())}

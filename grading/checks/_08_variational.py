@@ -15,7 +15,7 @@ def ask_codes(student, given):
     mu, log_var = given["mu"].clone().requires_grad_(), given["log_var"].clone().requires_grad_()
     codes = student.reparameterise(mu, log_var)
     codes.sum().backward()
-    return {"codes": codes, "to_mu": mu.grad[:1000], "to_log_var": log_var.grad}
+    return {"codes": codes.detach(), "to_mu": mu.grad[:1000], "to_log_var": log_var.grad}
 
 
 def judge_codes(given, answers):
@@ -73,7 +73,7 @@ def given_elbo(random):
 def ask_elbo(student, given):
     rebuilt, mu = given["rebuilt"].clone().requires_grad_(), given["mu"].clone().requires_grad_()
     loss = student.negative_elbo(given["images"], rebuilt, mu, given["log_var"])
-    value = float(loss)
+    value = float(loss.detach())
     loss.backward()
     return {"loss": value, "to_rebuilt": rebuilt.grad, "to_mu": mu.grad}
 

@@ -108,8 +108,8 @@ hidden("08_variational", "check_kl", globals())
 #     return distortion + price
 # ```
 #
-# Write `negative_elbo` with the balance of lesson 08: **both terms are sums within an image and means over the images**, and the distortion carries the factor ½ that the
-# normal distribution with variance 1 brings (constants are left out). Return one number that can be differentiated.
+# Write `negative_elbo` with the balance of lesson 08: **both terms are sums within an image and means over the images**, and the distortion is the squared error with the factor ½ that a
+# normal distribution of variance 1 brings (lesson 08 took the cross-entropy in its place; constants are left out). Return one number that can be differentiated.
 
 # %% nbgrader={"grade": false, "grade_id": "negative_elbo", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def negative_elbo(images, rebuilt, mu, log_var):
