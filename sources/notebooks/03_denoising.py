@@ -209,8 +209,8 @@ table.round({"error": 4, "deviation": 5, "PSNR (dB)": 1})
 # %% [markdown]
 # PSNR, the [peak signal-to-noise ratio](../GLOSSARY.md), is the same error on the scale that image processing uses: 10 dB
 # more is a tenth of the error. The deviation belongs to the draw of the holes and is tiny, because every draw averages over
-# millions of pixels. (Another start of the training moves the DAE's error by about as little; the course's tests measure
-# it.)
+# hundreds of thousands of pixels or more. (The corrupted input's is exactly zero: dropped or doubled, a pixel is wrong by
+# its own value.) Another start of the training moves the DAE's error little more; the course's tests measure it.
 
 # %%
 beaten = errors["DAE"].mean() < errors[closest].mean()
