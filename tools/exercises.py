@@ -71,8 +71,10 @@ def wanted_picture(nb: nbformat.NotebookNode) -> str:
 
 
 def secret_lines(notebook: Path) -> set[str]:
-    """The lines that only a teacher may see: inside the solution and hidden-test marks, and whole text answers."""
+    """The lines that only a teacher may see: inside the solution and hidden-test marks, and whole text answers; not those, such as
+    ``return nn.Sequential(``, that stand in given code as well."""
     lines: set[str] = set()
+    given: set[str] = set()
     for cell in nbformat.read(notebook, as_version=4).cells:
         inside = False
         about = cell.metadata.get("nbgrader", {})
@@ -83,9 +85,11 @@ def secret_lines(notebook: Path) -> set[str]:
                 inside = False
             elif inside:
                 lines.add(line.strip())
+            elif cell.cell_type == "code":
+                given.add(line.strip())
             if "### BEGIN" in line:
                 inside = True
-    return {line for line in lines if len(line) > 12}
+    return {line for line in lines - given if len(line) > 12}
 
 
 def check_for_leaks(name: str, notebook: Path, data: bytes) -> None:
