@@ -31,7 +31,7 @@ PEERS = ["PyTorch, DataLoader", "Lightning", "Keras on JAX", "Keras on torch"]
 SWITCHES = [name for name in CONTENDERS if name.startswith("without")]
 WANTED = dict(zip(MODELS, (1.2, 1.3, 2.5)))  # times the best peer
 IMAGES = dict(zip(MODELS, (55_000, 19_200, 9_600)))  # of each timed epoch: a second or so for `fit`
-QUIET, TRIES = 0.05, 4
+QUIET, TRIES = 0.05, 2
 ERROR_EPOCHS, SEEDS = 1, 3
 
 

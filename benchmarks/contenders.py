@@ -212,6 +212,12 @@ def without(target: str, value):
     return type("FitWithout", (Fit,), {"without": patch})
 
 
+def torchs_adam(model, lr, device):
+    import torch
+
+    return torch.optim.Adam(model.parameters(), lr=lr, fused=True)
+
+
 def plain_adam(model, lr, device):
     import torch
 
@@ -222,6 +228,7 @@ CONTENDERS = {
     "fit": Fit, "limit": Limit, "plain loop": Plain,
     "PyTorch, DataLoader": Loader, "Lightning": Lightning, "Keras on JAX": Keras, "Keras on torch": Keras,
     "without bf16": without("course_utils.speed._has_bf16", lambda: False),
+    "without the lean step": without("course_utils.speed.adam", torchs_adam),
     "without fused Adam": without("course_utils.speed.adam", plain_adam),
     "without channels-last": without("torch.channels_last", "contiguous_format"),
     "without kept memory": without("course_utils.speed._keep_memory", lambda *_: None),

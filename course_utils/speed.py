@@ -19,9 +19,27 @@ from torch import nn
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
 
 
+class Adam(torch.optim.Adam):
+    """The same update without the bookkeeping around it, which for a small model takes longer than the update (10 units: +25 %)."""
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        group = self.param_groups[0]
+        learning = [p for p in group["params"] if p.grad is not None]
+        if not all(p in self.state for p in learning):
+            return super().step(closure)  # the first step makes the averages
+        steps, means, squares = ([self.state[p][name] for p in learning] for name in ("step", "exp_avg", "exp_avg_sq"))
+        torch._foreach_add_(steps, 1)
+        torch._fused_adam_(learning, [p.grad for p in learning], means, squares, [], steps, amsgrad=False, maximize=False, lr=group["lr"],
+                           beta1=group["betas"][0], beta2=group["betas"][1], weight_decay=group["weight_decay"], eps=group["eps"])
+
+    step.hooked = True  # torch would wrap it in its profiler
+
+
 def adam(model: nn.Module, lr: float, device: torch.device) -> torch.optim.Adam:
     """Adam over the parameters that may learn. ``fused``: one pass over each weight in place of ten (940 units: +50 %)."""
-    return torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=lr, fused=device.type in ("cpu", "cuda"))
+    kind = Adam if device.type == "cpu" and hasattr(torch, "_fused_adam_") else torch.optim.Adam
+    return kind([p for p in model.parameters() if p.requires_grad], lr=lr, fused=device.type in ("cpu", "cuda"))
 
 
 def place(model: nn.Module, optimizer: torch.optim.Optimizer | None, device: torch.device, training: bool) -> None:

@@ -109,6 +109,7 @@ def fit(model: nn.Module, data, loss: Loss = reconstruction, *, epochs: int, bat
             settings = disk.settings(model, optimizer, scheduler, loss, (images, labels), held_out, batch_size=batch_size, seed=seed,
                                      patience=patience, epochs=epochs if schedule else None)
             best = disk.resume(checkpoint, settings, epochs, model, optimizer, scheduler, history)
+            speed.place(model, optimizer, device, training=True)
             bar.skip(len(history))
         for epoch in range(len(history) + 1, 1 if history.stopped else epochs + 1):
             start, rate = time.perf_counter(), optimizer.param_groups[0]["lr"]

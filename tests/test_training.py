@@ -151,6 +151,23 @@ def test_history_as_table_and_figure():
     assert history.plot("Title", "Caption").get_suptitle() == "Title"
 
 
+@pytest.mark.parametrize("build", [lambda: models.dense_autoencoder(10), models.conv_autoencoder])
+def test_adam_is_torchs_own(build):
+    """The short cut gives torch's own update, bit for bit, with a parameter that gets no gradient and a rate that changes."""
+    mine, theirs = fresh(build), fresh(build)
+    rest = nn.Parameter(torch.ones(3))
+    for model, make in ((mine, speed.Adam), (theirs, torch.optim.Adam)):
+        speed.place(model, None, torch.device("cpu"), training=True)
+        optimizer = make([*model.parameters(), rest], lr=0.01, fused=True)
+        schedule = torch.optim.lr_scheduler.StepLR(optimizer, 2, gamma=0.5)
+        for _ in range(5):
+            optimizer.zero_grad()
+            training.reconstruction(model, IMAGES[:20], LABELS).backward()
+            optimizer.step()
+            schedule.step()
+    assert same(mine, theirs) and torch.equal(rest, torch.ones(3))
+
+
 def test_switches_are_put_back():
     torch.set_float32_matmul_precision("high")
     try:
