@@ -24,8 +24,7 @@ BUILDERS = {  # name -> a model of that shape, untrained
     "conv_32": lambda: models.conv_autoencoder(32, last=nn.Sigmoid()),
     "conv_64": lambda: models.conv_autoencoder(64, last=nn.Sigmoid()),
     "resnet_64": lambda: models.resnet_autoencoder(64),
-    "conv_short": models.conv_autoencoder,  # the seminar's after six epochs, on each data set: what lesson 6 transfers
-    "conv_short_mnist": models.conv_autoencoder,
+    "conv_short": models.conv_autoencoder,  # the seminar's after six epochs: what lesson 6 transfers
 }
 
 

@@ -46,7 +46,6 @@ RECIPES = {
        for k in (10, 32, 64)},
     "resnet_64": Recipe("A ResNet's first two stages, a linear code of 64 numbers, a decoder that grows by resizing.", epochs=8, fit=FALLING),
     "conv_short": Recipe("The seminar's convolutional autoencoder after six epochs.", epochs=6),
-    "conv_short_mnist": Recipe("The seminar's convolutional autoencoder after six epochs on MNIST.", epochs=6, dataset="MNIST"),
 }
 
 
