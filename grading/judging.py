@@ -38,6 +38,7 @@ class Question:
         judge: ``judge(given, answers)``; ``answers`` holds one dict for each function of ``ask``.
         prepare: ``prepare(student, given) -> state``, run once before all of ``ask`` (training, for instance).
         then: ``then(step, given, answers) -> given`` makes the inputs of a later step from earlier answers; by default they stay the same.
+        measure: ``measure(given, answers) -> (value, limit)`` of a question with a margin; ``margins.py`` tells how far honest answers are from it.
         seconds: for all of it.
     """
 
@@ -47,6 +48,7 @@ class Question:
     judge: Callable
     prepare: Callable | None = None
     then: Callable | None = None
+    measure: Callable | None = None
     seconds: float = 60
 
 
