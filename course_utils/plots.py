@@ -215,7 +215,8 @@ def bars(values: Mapping[str, float], title: str, caption: str, *, ylabel: str, 
     spread = None if errors is None else [float(errors.get(name, 0)) for name in names]
     fig, ax = plt.subplots(figsize=(max(6, 1.15 * len(names) + 0.8), 4), layout="constrained")
     drawn = ax.bar(range(len(names)), heights, color=[colour(name) for name in names], yerr=spread, capsize=4)
-    ax.bar_label(drawn, [fmt.format(height) for height in heights], padding=2, fontsize=9)
+    behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.5}  # the level's line does not cross a value
+    ax.bar_label(drawn, [fmt.format(height) for height in heights], padding=3, fontsize=9, bbox=behind, zorder=4)
     ax.set_xticks(range(len(names)), [_wrap(name, 13) for name in names])
     if level is not None:
         ax.axhline(level[1], linestyle="--", color=colour(level[0]), label=level[0])
