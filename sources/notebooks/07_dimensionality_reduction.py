@@ -367,8 +367,8 @@ verdict.rename_axis("beats PCA, all seeds, at k =")
 #   error. Most pixels of a digit are black or white, and a sigmoid gives both for nothing by saturating, while PCA must add
 #   up its components to hit 0 or 1 exactly. Clothes are grey; there the same sigmoid gains little.
 # - **and not when a deep model is narrow, and trained briefly.** Beyond ten or twenty numbers the hourglass hardly improves:
-#   everything must also pass through 128 units on either side of the code. A wider network, trained longer, moves that limit; it
-#   does not make it free. PCA costs seconds, has one answer and nothing to tune.
+#   everything must also pass through 128 units on either side of the code. The convolutional model, whose layers are wider, still
+#   beats PCA at fifty. PCA for its part costs seconds, has one answer and nothing to tune.
 #
 # > **Pitfall.** Three ways to make an autoencoder "better than PCA" on paper: give it more numbers than PCA gets; compare its
 # > *training* error with PCA's test error; let PCA run on images whose mean was not subtracted.
@@ -630,7 +630,8 @@ honest
 # 1. Variance runs out early and then slowly for the clothes, evenly and then fast for the digits; a share of variance is a
 #    statement about squared pixels.
 # 2. A linear autoencoder turns into PCA's subspace, angle by angle, but not into PCA's axes; and it never beats PCA.
-# 3. Bending pays when the code is small; with a wide code and short training PCA is hard to beat, and ReLU codes waste units.
+# 3. Bending pays most when the code is small, and a last layer that suits the pictures pays when it is wide; a narrow hourglass
+#    then falls behind PCA, and ReLU codes waste units.
 # 4. Which data set "needs more dimensions" depends on the error asked for: the curves cross.
 # 5. Two-dimensional maps: PCA's, an autoencoder's, t-SNE's, and what each may be read for.
 #
