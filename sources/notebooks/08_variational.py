@@ -179,7 +179,7 @@ check.round(4)
 #
 # $$\underbrace{\sum_{\text{784 pixels}} \text{cross-entropy}}_{\text{draw it well}}\;+\;\beta\underbrace{\sum_{\text{20 units}} \mathrm{KL}}_{\text{stay near }N(0,I)}\qquad\text{then the mean over the images of a batch.}$$
 #
-# Sum over pixels, sum over units, mean over images: those three words decide whether the model works, as section 7 shows.
+# Sum over pixels, sum over units, mean over images: those three words decide whether the model works, as section 8 shows.
 # $\beta = 1$ is the bound itself. The pixel term reads a grey value as the chance of white; that is how the original paper
 # did it.
 
@@ -242,7 +242,7 @@ plots.bars(
 
 # %% [markdown]
 # The variational model has to draw from a noisy code and pays for every nat that it stores; on the full data it therefore
-# reconstructs clearly worse than the plain model. (After a short training on the small sample the difference may not show
+# reconstructs worse than the plain model. (After a short training on the small sample the difference may not show
 # yet.) What the price bought is the next section.
 
 # %% [markdown]
@@ -326,14 +326,14 @@ plots.finish(
 
 # %% [markdown]
 # Read the horizontal axis first: **real images lie farther from other real images than most samples do**, and the mean image,
-# which resembles no garment, is no farther. Such a distance rewards blur, since a blurred image is half-way to everything.
-# So a small distance is no proof of a good sample; one aims at the real images' value, not at zero.
+# which resembles no garment, lies about as near as they. Such a distance rewards blur, since a blurred image is half-way to
+# everything. A small distance is no proof of a good sample; one aims at the real images' value, not at zero.
 #
-# The vertical axis is harder to fool: whoever draws one thing again and again misses the rest. Random codes in the plain
-# model do just that. The variational model draws every kind from bare noise. And the mixture of Gaussians? It does at least
-# as well, honestly measured: knowing where the codes lie is worth much, and fitting a density *afterwards* is a fair rival
-# (Ghosh et al., 2020). But it needs a second model, fitted on stored codes; the variational one has the density built in, and
-# the map of the next section.
+# The vertical axis is harder to fool (though blur helps here, too): whoever draws one thing again and again misses the rest.
+# Random codes in the plain model do just that; the variational model draws every kind from bare noise. And the mixture of
+# Gaussians? It does at least as well, honestly measured: to know where the codes lie is worth much, and fitting a density
+# *afterwards* is a fair rival (Ghosh et al., 2020). But it needs a second model, fitted on stored codes; the variational one has
+# the density built in, and the map of the next section.
 #
 # > **Pitfall.** Never judge samples by one number, nor by the twelve prettiest. Ask what a cheat would score: here the mean
 # > image.
@@ -363,15 +363,15 @@ ax.set_yticks(middles, [f"{value:.1f}" for value in steps.flip(0)[::2]])
 ax.set(xlabel="first number of the code", ylabel="second number of the code")
 plots.finish(
     fig,
-    "One sheet, all garments: neighbours differ little, and no place is empty",
+    "One sheet, all garments: each passes into the next, and only the borders are pale",
     "225 images decoded from a grid of two-dimensional codes (dark on white). Shoes, bags, trousers, tops and coats "
     "have regions that pass into one another.",
 )
 
 # %% [markdown]
-# Walk from one corner to another. One garment turns into the next, sometimes through something that nobody would wear:
-# between a trouser and a bag there is no garment, but the decoder must draw one. There are no holes, and no cliffs either;
-# that is what the noise in the code enforces.
+# Walk from one corner to another. One garment turns into the next, sometimes through something that nobody would wear: where
+# shoes border on trousers there is no garment, but the decoder must draw one, and draws a pale average of both. There are no
+# cliffs; that is what the noise in the code enforces. The whole sheet is used; that is what the KL term enforces.
 
 # %% [markdown]
 # ## 7. Which units work?
@@ -562,8 +562,8 @@ plots.finish(
 # There is no right $\beta$, only a purpose. A small one gives a good autoencoder whose space has holes; a large one a few tidy
 # units (Higgins et al., 2017, hoped that each would mean one thing) and blurred images; too large a one nothing at all.
 #
-# > **Pitfall.** The limit of .01 is a convention. At the right end of the figure several units still pass it, although all of them
-# > together carry next to nothing: they only tremble. Report the KL beside the count.
+# > **Pitfall.** The limit of .01 is a convention. At the right end of the figure several units still pass it, although all of
+# > them together carry next to nothing: they only tremble. Report the KL beside the count.
 #
 # <details><summary><b>Check yourself.</b> Is an inactive unit always a defect?</summary>
 #
