@@ -134,6 +134,11 @@ def write_texts(path: Path, results, exercises, work) -> None:
     write_csv(path, ["student", "exercise", "question", "answer", "points", "of", "comment", "answer_mark"], rows)
 
 
+def label(key: str) -> str:
+    """A question's name as people read it: check_dead_units -> dead units."""
+    return key.removeprefix("check_").replace("_", " ")
+
+
 STYLE = """body{font:16px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#222}table{border-collapse:collapse;width:100%}
 td,th{border:1px solid #bbb;padding:.3em .6em;text-align:start;vertical-align:top}pre{background:#f4f4f4;padding:.6em;overflow-x:auto;white-space:pre-wrap}
 .answer pre.source{border-inline-start:4px solid #0072B2}.full{background:#e2f3ea}.none{background:#fbe6dc}.out{background:#fff;border:1px solid #ddd}img{max-width:100%}"""
@@ -157,16 +162,15 @@ def feedback_page(totals_of_student: list[dict]) -> str:
             value = points[key]
             why = result.messages.get(key) or total["comments"].get(key) or ("right" if value == most else "")
             mood = "" if value is None else "full" if value == most else "none"
-            parts.append(f'<tr class="{mood}"><td>{escape(key)}</td><td>{"to be marked" if value is None else f"{value:g}"} of {most:g}</td>'
+            parts.append(f'<tr class="{mood}"><td>{escape(label(key))}</td><td>{"to be marked" if value is None else f"{value:g}"} of {most:g}</td>'
                          f'<td dir="auto">{escape(why)}</td></tr>')
         parts.append("</table>")
         for cell in result.cells:
             mine = cell["answer"] or cell["key"] == "+"
-            if not (mine and cell["source"].strip()) and not cell["outputs"]:
+            if not mine or not cell["source"].strip():
                 continue
-            parts.append(f'<div class="{"answer" if mine else "given"}">')
-            if mine:
-                parts.append(f'<pre class="source" dir="auto">{escape(cell["source"][:20_000])}</pre>')
+            parts.append('<div class="answer">')
+            parts.append(f'<pre class="source" dir="auto">{escape(cell["source"][:20_000])}</pre>')
             for output in cell["outputs"]:
                 parts.append(f'<pre class="out">{escape(output["text"])}</pre>' if "text" in output else
                              f'<img alt="a figure of this notebook" src="data:image/png;base64,{output["picture"]}">')
@@ -217,8 +221,9 @@ def write_summary(path: Path, all_totals: list[dict]) -> None:
                 if count:
                     left.text(start + count / 2, place, str(count), ha="center", va="center", fontsize=9, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
                 start += count
-        left.set_yticks(range(len(questions)), [f"{key} ({row[0]['worth'][key][0]:g})" for key in questions])
+        left.set_yticks(range(len(questions)), [f"{label(key)} ({row[0]['worth'][key][0]:g})" for key in questions])
         left.invert_yaxis()
+        left.xaxis.get_major_locator().set_params(integer=True)
         left.set(xlabel="students", title=f"{name}: points for each question")
         left.legend(ncols=4, fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.28 * 2.2 / heights[names.index(name)]))
         most = sum(points for points, _ in row[0]["worth"].values())
