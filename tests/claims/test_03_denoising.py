@@ -67,8 +67,8 @@ def test_the_wrong_test_prefers_the_control(seed, record):
         all_in_one = nn.Sequential(nn.Dropout(), *model).eval()
         found[kind] = error(all_in_one, data("validation").images), error(model, spoiled(Dropout(0.5)))
     record(f"seed {seed}, 10,000 images, 4 epochs: error by the wrong test, by the right one", {k: [round(e, 4) for e in v] for k, v in found.items()})
-    assert found["control"][0] < 0.8 * found["DAE"][0]
-    assert found["control"][1] > 1.3 * found["DAE"][1]
+    assert found["control"][0] < 0.9 * found["DAE"][0]
+    assert found["control"][1] > 1.1 * found["DAE"][1]
 
 
 @pytest.mark.slow
