@@ -134,7 +134,7 @@ def write_texts(path: Path, results, exercises, work) -> None:
     write_csv(path, ["student", "exercise", "question", "answer", "points", "of", "comment", "answer_mark"], rows)
 
 
-def label(key: str) -> str:
+def readable(key: str) -> str:
     """A question's name as people read it: check_dead_units -> dead units."""
     return key.removeprefix("check_").replace("_", " ")
 
@@ -162,7 +162,7 @@ def feedback_page(totals_of_student: list[dict]) -> str:
             value = points[key]
             why = result.messages.get(key) or total["comments"].get(key) or ("right" if value == most else "")
             mood = "" if value is None else "full" if value == most else "none"
-            parts.append(f'<tr class="{mood}"><td>{escape(label(key))}</td><td>{"to be marked" if value is None else f"{value:g}"} of {most:g}</td>'
+            parts.append(f'<tr class="{mood}"><td>{escape(readable(key))}</td><td>{"to be marked" if value is None else f"{value:g}"} of {most:g}</td>'
                          f'<td dir="auto">{escape(why)}</td></tr>')
         parts.append("</table>")
         for cell in result.cells:
@@ -221,7 +221,7 @@ def write_summary(path: Path, all_totals: list[dict]) -> None:
                 if count:
                     left.text(start + count / 2, place, str(count), ha="center", va="center", fontsize=9, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
                 start += count
-        left.set_yticks(range(len(questions)), [f"{label(key)} ({row[0]['worth'][key][0]:g})" for key in questions])
+        left.set_yticks(range(len(questions)), [f"{readable(key)} ({row[0]['worth'][key][0]:g})" for key in questions])
         left.invert_yaxis()
         left.xaxis.get_major_locator().set_params(integer=True)
         left.set(xlabel="students", title=f"{name}: points for each question")
