@@ -179,8 +179,9 @@ def feedback_page(totals_of_student: list[dict]) -> str:
 
 
 def file_name(student: str) -> str:
-    """A file name of a student, readable in any alphabet; equal names cannot clash, since the names differ."""
-    return re.sub(r"[^\w\- ]", "_", student) + ".html"
+    """A file name of a student, readable in any alphabet; where a sign had to go, a short digest keeps two names apart."""
+    plain = re.sub(r"[^\w\- ]", "_", student)
+    return f"{plain}.html" if plain == student else f"{plain} {hashlib.sha256(student.encode()).hexdigest()[:6]}.html"
 
 
 def write_feedback(folder: Path, all_totals: list[dict]) -> None:
