@@ -83,6 +83,20 @@ def test_an_interrupted_sweep_goes_on_and_a_wider_one_adds(tmp_path, trained, mo
     assert not [path for path in tmp_path.iterdir() if path.suffix != ".json"], "nothing but results is left behind"
 
 
+def test_ctrl_c_in_the_middle_of_a_run_keeps_no_half_result(tmp_path):
+    calls = []
+
+    def interrupted(images):
+        calls.append(len(images))
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+        return Dropout(0.5)(images)
+
+    with pytest.raises(KeyboardInterrupt):
+        latent_sweep(dense_autoencoder, [2], [0], DATA, epochs=50, corruptor=interrupted, store=tmp_path)
+    assert len(calls) == 8 and not list(tmp_path.iterdir())
+
+
 def cured(latent_dim):
     return dense_autoencoder(latent_dim, nn.LeakyReLU())
 
