@@ -165,7 +165,7 @@ shipped = pretrained.load("conv")
 for name, part in {"training": train, "validation": validation, "test": test}.items():
     print(f"{name:10}  {metrics.reconstruction_error(shipped, part.images[:5000]):.4f}")
 
-# %%
+# %% tags=["readme"]
 ten = one_of_each(test)
 with torch.no_grad():
     reconstructed = {"original": ten.images, "5 epochs": autoencoder(ten.images), "100 epochs": shipped(ten.images)}

@@ -301,7 +301,7 @@ for i, n in enumerate(BUDGETS):
     guess = f"your guess {my_gains[n]:+}" if n in my_gains else ""
     print(f"{n:5,} labels: fine-tuned minus scratch {gain[:, i].mean():+.1f} ± {gain[:, i].std(ddof=1):.1f} points    {guess}")
 
-# %%
+# %% tags=["readme"]
 shown = {name: (values, STYLE[name]) for name, values in conv.items()}
 shown |= {f"{name} + logistic regression": (runs_of(fashion, name, "none"), STYLE[name]) for name in ("PCA", "pixels")}
 fig, ax = plt.subplots(figsize=(7.5, 4.4), layout="constrained")
