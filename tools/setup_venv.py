@@ -65,11 +65,11 @@ def run_pip(arguments):
 
 # Runs inside the venv: prints torch's version if there is one, and removes the records of half-installed packages.
 INSPECT = """
-import importlib.metadata as m, pathlib, shutil, sys
+import csv, importlib.metadata as m, shutil, sys
 for d in m.distributions():
     if sys.argv[1] == "repair":
-        files = d.files
-        if not files or any(not f.locate().exists() for f in files if f.hash):
+        rows = list(csv.reader((d.read_text("RECORD") or "").splitlines()))
+        if not rows or any(not d.locate_file(row[0]).exists() for row in rows if row[1]):
             print("half installed, will be installed again:", d.metadata["Name"], file=sys.stderr)
             shutil.rmtree(d._path, ignore_errors=True)
             continue
