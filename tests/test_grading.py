@@ -348,7 +348,7 @@ def test_every_exercise_is_complete():
         worth = report.worth(template)
         automatic = {key for key, (_, manual) in worth.items() if not manual}
         assert automatic == {question.name for question in judging.questions(name)}
-        assert sum(manual for _, manual in worth.values()) == 1
+        assert any(manual for _, manual in worth.values())
         assert any("data:image/png" in cell["source"] for cell in template), f"{name}: no picture of the wanted result"
         assert not any("✗" in str(output) for cell in json.loads((ROOT / "solutions" / name / f"{name}.ipynb").read_text())["cells"] for output in cell.get("outputs", []))
 
