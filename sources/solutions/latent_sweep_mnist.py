@@ -345,7 +345,7 @@ for name in NAMES:
           f"successful below {PIXELS}: {good}, from {mean[good[0]]:.4f} on (affine {affine[name]:.4f})")
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "answer", "locked": false, "points": 7, "schema_version": 3, "solution": true, "task": false}
-# Model answer. True was the order at both ends: MNIST is the harder set up to 256 units (0.041 against 0.034 with 8) and the
+# Model answer. True was the order at both ends: MNIST is the harder set up to 256 units (0.042 against 0.034 with 8) and the
 # easier one from 512 on (0.0101 against 0.0112 with 940). Not true was the place. PCA's curves cross at 49 components, between
 # 32 and 64 of our widths; the denoisers' cross between 256 and 512. From 16 units on each difference is many standard errors,
 # so that this is not noise. It does depend a little on training: at half time the curves crossed between the same two widths,
@@ -363,7 +363,7 @@ for name in NAMES:
 # fine; when their pixels are gone nothing tells them. That gain needs many units, hence the late crossing.
 #
 # On MNIST, too, both rules name the widest model, 1,568 units, the end of the range. Successful below 784 are 256 and 512
-# units: 0.0135 against the affine denoiser's 0.0176. 128 units are better than the affine one, but by less than a tenth.
+# units: 0.0136 against the affine denoiser's 0.0176. 128 units are better than the affine one, but by less than a tenth.
 #
 # Is one of the sets harder? It depends on the width and the measure. Fashion-MNIST has a few very strong directions (how large,
 # dress or shoe, how bright) and then a long tail of texture: a narrow code does much, and the rest is slow. MNIST has no such

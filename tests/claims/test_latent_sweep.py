@@ -40,11 +40,11 @@ def test_half_of_the_epochs_give_the_same_ranking(name):
     assert list(half.sort_values().index) == list(MEANS[name].sort_values().index)
 
 
-@pytest.mark.parametrize("name, dim, error", [("FashionMNIST", 128, 0.0149), ("FashionMNIST", 784, 0.0114), ("FashionMNIST", 940, 0.0112), ("FashionMNIST", 1568, 0.0107),
-                                              ("MNIST", 128, 0.0160), ("MNIST", 256, 0.0135), ("MNIST", 784, 0.0104), ("MNIST", 940, 0.0101), ("MNIST", 1568, 0.0094)])
+@pytest.mark.parametrize("name, dim, error", [("FashionMNIST", 128, 0.0150), ("FashionMNIST", 784, 0.0114), ("FashionMNIST", 940, 0.0112), ("FashionMNIST", 1568, 0.0107),
+                                              ("MNIST", 128, 0.0160), ("MNIST", 256, 0.0136), ("MNIST", 784, 0.0104), ("MNIST", 940, 0.0101), ("MNIST", 1568, 0.0094)])
 def test_errors_that_the_answers_name(name, dim, error, record):
     record(f"{name}: validation error with {dim} units", round(MEANS[name][dim], 5))
-    assert MEANS[name][dim] == pytest.approx(error, abs=1.5e-4)
+    assert MEANS[name][dim] == pytest.approx(error, abs=1e-4)
 
 
 def test_mnist_is_the_harder_one_when_narrow_and_the_easier_one_when_wide():
