@@ -83,6 +83,20 @@ def test_rebuilds_only_what_changed(small):
     assert build.differs(source, notebook)
 
 
+def test_a_changed_text_keeps_the_outputs_and_changed_code_does_not(small, monkeypatch):
+    source, notebook = small
+    build.build(["01_small"])
+    before = [cell.get("outputs") for cell in nbformat.read(notebook, as_version=4).cells]
+    runs = []
+    monkeypatch.setattr(build, "execute", lambda nb: runs.append(1) or "")
+    source.write_text(source.read_text().replace("One question", "Another question"))
+    build.build(["01_small"], anew=False)
+    assert [cell.get("outputs") for cell in nbformat.read(notebook, as_version=4).cells] == before and not runs
+    source.write_text(source.read_text().replace('print("one")', 'print("1")'))
+    build.build(["01_small"], anew=False)
+    assert runs
+
+
 def test_an_error_leaves_the_old_notebook(small, capsys):
     source, notebook = small
     build.build(["01_small"])

@@ -2,7 +2,7 @@
 
     build.py                 rebuild the notebooks and solutions whose inputs differ from their sources
     build.py --all           rebuild every one (after a change in course_utils, say)
-    build.py 03_denoising …  rebuild these
+    build.py 03_denoising …  rebuild these; where only texts changed the outputs stay, with --all they are made anew
     build.py --check         name the notebooks that differ from their sources, change nothing
     build.py --course        execute every committed notebook as it stands, print a table, change nothing
 
@@ -155,13 +155,25 @@ def readme() -> None:
             path.write_text(new, encoding="utf-8")
 
 
-def build(names: list[str]) -> int:
+def keep_outputs(nb: nbformat.NotebookNode, notebook: Path) -> bool:
+    """Take the outputs of the notebook as it stands, if only texts differ; whether that was so."""
+    if not notebook.exists():
+        return False
+    new, old = ([cell for cell in book.cells if cell.cell_type == "code"] for book in (nb, nbformat.read(notebook, as_version=4)))
+    if [cell.source for cell in new] != [cell.source for cell in old] or not all(cell.execution_count for cell in old if cell.source):
+        return False
+    for cell, before in zip(new, old):
+        cell.outputs, cell.execution_count = before.outputs, before.execution_count
+    return True
+
+
+def build(names: list[str], anew: bool = True) -> int:
     failed = 0
     for name in names:
         source, notebook = targets()[name]
         print(f"{name} …", end=" ", flush=True)
         nb, start = assemble(source, notebook), time.monotonic()
-        trouble = execute(nb)
+        trouble = "" if not anew and keep_outputs(nb, notebook) else execute(nb)
         print(f"{time.monotonic() - start:.0f} s, {figures(nb)} figures{', FAILED' if trouble else ''}", flush=True)
         if trouble:
             failed += 1
@@ -222,7 +234,7 @@ def main() -> int:
     readme()
     if not changed:
         print("nothing changed")
-    return min(build(changed), 1)
+    return min(build(changed, options.all), 1)
 
 
 if __name__ == "__main__":

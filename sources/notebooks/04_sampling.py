@@ -504,7 +504,5 @@ widgets.walk_between(DAE, ten.images)
 # 4. A mixture of Gaussians, its size chosen on validation codes, samples garments from nowhere; interpolation shows that
 #    even between two good codes the space has holes.
 #
-# **Your turn**: the [exercise](../exercises/04_sampling/04_sampling.ipynb) to this lesson.
-#
 # **Next**: all our layers so far have treated a picture as a list of 784 numbers in which no pixel has a neighbour. [Lesson
 # 5](05_convolutional.ipynb) changes that.

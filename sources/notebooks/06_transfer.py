@@ -513,4 +513,4 @@ plots.finish(fig, f"An encoder from the other data set, fine-tuned with 100 labe
 #   encoder from the other data set did worse than a random start.
 #
 # **Next:** [lesson 7](07_dimensionality_reduction.ipynb) looks at the codes themselves: when is an autoencoder the better
-# way to fewer dimensions? **Now you:** the exercise [06_transfer](../exercises/06_transfer/06_transfer.ipynb).
+# way to fewer dimensions?
