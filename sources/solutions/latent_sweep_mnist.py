@@ -235,11 +235,12 @@ for name in NAMES:
     deviation = wide[name].groupby("latent_dim")["validation_error"].std()
     right.errorbar(at.index, at[name], deviation, marker="o", capsize=3, **styles[name], label=name)
     right.axhline(affine[name], color=styles[name]["color"], linestyle=":", label=f"best affine denoiser, {name}")
+ticks = [dim for dim in at.index if dim != 940]  # its label would lie on that of 784
 for ax, title in ((left, "predicted: PCA of clean images"), (right, "measured: denoiser, half of the pixels missing")):
-    ax.set(title=title, xscale="log", yscale="log", xlabel="code units or components", xticks=at.index, xticklabels=at.index)
+    ax.set(title=title, xscale="log", yscale="log", xlabel="code units or components", xticks=ticks, xticklabels=ticks)
     ax.minorticks_off()
     ax.tick_params(axis="x", labelrotation=60)
-    ax.legend(frameon=False)
+    ax.legend(framealpha=1, edgecolor="none")
 left.set(ylabel="mean squared error per pixel", ylim=(6e-4, None))
 widths = list(at.index)
 try:
