@@ -41,9 +41,13 @@ def silent(model):
     return int((apply_in_batches(model[0], data("validation").images) <= 0).all(dim=0).sum())
 
 
-@functools.cache
 def trained(name, seed, epochs=EPOCHS):
     """(error on the validation images, silent units before training, silent units after it), trained once for all tests."""
+    return _trained(name, seed, epochs)
+
+
+@functools.cache
+def _trained(name, seed, epochs):
     torch.manual_seed(seed)
     model = BUILD[name]()
     before = silent(model)
