@@ -671,7 +671,7 @@ pd.DataFrame.from_dict(table, orient="index")
 # %% [markdown]
 # The order is that of the validation images; nothing was chosen by luck. And the eye agrees:
 
-# %%
+# %% tags=["readme"]
 drawn = {"original": ten.images, "PCA": pca.decode(pca.encode(ten.images, latent_dim))}
 for name in ("chapter", "linear", "stacked"):
     drawn[name] = apply_in_batches(results[name][0], ten.images)
