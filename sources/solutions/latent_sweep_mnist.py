@@ -229,7 +229,7 @@ for name in NAMES:
     affine[name] = metrics.reconstruction_error(denoiser, validation[name].images, corruption.Dropout(0.5)(validation[name].images))
 
 pca_at = {name: pd.Series({dim: float(spectra[name][dim:].sum()) / PIXELS for dim in at.index if dim <= 512}) for name in NAMES}
-fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True, layout="constrained")
+fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
 for name in NAMES:
     left.plot(pca_at[name], marker="o", **styles[name], label=name)
     deviation = wide[name].groupby("latent_dim")["validation_error"].std()
@@ -349,9 +349,9 @@ for name in NAMES:
 # Model answer. True was the order at both ends: MNIST is the harder set up to 256 units (0.042 against 0.034 with 8) and the
 # easier one from 512 on (0.0101 against 0.0112 with 940). Not true was the place. PCA's curves cross at 49 components, between
 # 32 and 64 of our widths; the denoisers' cross between 256 and 512. From 16 units on each difference is many standard errors,
-# so that this is not noise. It does depend a little on training: at half time the curves crossed between the same two widths,
-# but MNIST at 256 units was still gaining faster, so that a longer training may move the crossing to the left of 256. It would
-# have far to go to 49.
+# so that this is not noise. It does depend on training: in my short sweep the curves had not crossed even at 940 units, in the
+# long one they cross at half time and at the end between the same two widths, and MNIST at 256 units is still gaining faster.
+# More training may move the crossing further to the left; it would have far to go to 49.
 #
 # PCA sees clean images: its error is only what its k directions cannot express, and it goes to zero. A denoiser has in addition
 # to guess what half of the pixels were, so its error ends on a floor that no width removes. At 64 units that guess is already a
