@@ -48,7 +48,8 @@ def test_stuck_models_stay_stuck_and_a_positive_bias_frees_them(full_data):
             if bias is not None:
                 model[1][-2].bias.data.fill_(bias)
             fit(model, few, epochs=1, batch_size=64, seed=seed)
-            assert (metrics.reconstruction_error(model, few) < 0.6 * black_error) == learns, f"seed {seed}, bias {bias}"
+            share = metrics.reconstruction_error(model, few) / black_error  # stuck and learned as the lesson defines them
+            assert share < 0.9 if learns else share > 0.99, f"seed {seed}, bias {bias}: {share:.3f} of a black image's error"
 
 
 def test_transposed_convolution_gives_back_the_shape_only():
@@ -127,8 +128,8 @@ def two_pixel_waves(images: torch.Tensor) -> float:
     return float((power[14].sum() + power[:, 14].sum() - power[14, 14]) / power.sum())
 
 
-def test_checkerboards_before_training_only(full_data, record):
-    """Untrained: transposed convolution has a large part of its variation in two-pixel waves, resizing next to none. Trained: both like the data."""
+def test_checkerboards_are_gone_after_training(full_data, record):
+    """After 200 steps both ways to grow have as little of two-pixel waves as the data."""
     train = load_images("FashionMNIST", "train").images[:6000]
     codes = metrics.apply_in_batches(pretrained.load("resnet_64")[0], train)
     for seed in range(3):
@@ -136,8 +137,6 @@ def test_checkerboards_before_training_only(full_data, record):
             torch.manual_seed(seed)
             decoder = models.growing_decoder(64, resize=resize)
             optimizer = torch.optim.Adam(decoder.parameters())
-            with torch.no_grad():
-                start = two_pixel_waves(decoder(codes[:200]))
             for _ in range(200):
                 batch = torch.randint(len(train), (64,))
                 loss = F.mse_loss(decoder(codes[batch]), train[batch])
@@ -146,6 +145,20 @@ def test_checkerboards_before_training_only(full_data, record):
                 optimizer.step()
             with torch.no_grad():
                 end = two_pixel_waves(decoder(codes[:200]))
-            record(f"two-pixel waves, {'resize' if resize else 'transposed'}, seed {seed}, start and end", f"{start:.4f} {end:.5f}")
-            assert (start < 0.05) if resize else (start > 0.2)
+            record(f"two-pixel waves, {'resize' if resize else 'transposed'}, seed {seed}, after 200 steps", f"{end:.5f}")
             assert end < 0.01
+
+
+def test_how_much_checkerboard_a_random_start_paints(full_data, record):
+    """Over twelve starts: from about a tenth to two thirds of the variation for transposed convolution, next to none for resizing."""
+    codes = metrics.apply_in_batches(pretrained.load("resnet_64")[0], load_images("FashionMNIST", "train").images[:200])
+    starts = {}
+    for resize in (False, True):
+        starts[resize] = []
+        for seed in range(12):
+            torch.manual_seed(seed)
+            with torch.no_grad():
+                starts[resize].append(two_pixel_waves(models.growing_decoder(64, resize=resize)(codes)))
+        record(f"two-pixel waves of 12 untrained decoders, {'resize' if resize else 'transposed'}, smallest and largest",
+               f"{min(starts[resize]):.3f} {max(starts[resize]):.3f}")
+    assert 0.05 < min(starts[False]) < 0.2 and 0.5 < max(starts[False]) < 0.8 and max(starts[True]) < 0.02
