@@ -50,7 +50,7 @@ def test_a_hidden_check_passes_the_solution_and_refuses_mistakes(exercise, name,
     answers: dict = {}
     exec(SETUP + (text.replace(right, wrong) if right else text), answers)
     if right:
-        with pytest.raises(Wrong):
+        with pytest.raises((Wrong, RuntimeError)):  # a loss that reaches no weight fails in backward() itself
             hidden(exercise, name, answers)
     else:
         assert "passed" in hidden(exercise, name, answers)

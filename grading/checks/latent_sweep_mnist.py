@@ -66,13 +66,14 @@ def judge_crossing(given, answers):
 
 def given_sweep(random):
     splits = [altered(data.load_images("MNIST", split).images[:300], random) for split in ("train", "validation", "test")]
-    return {"train": splits[0], "validation": splits[1], "test": splits[2], "epochs": 2 + int(torch.randint(0, 2, (1,), generator=random))}
+    return {"train": splits[0], "validation": 0.6 * splits[1], "test": splits[2], "epochs": 2 + int(torch.randint(0, 2, (1,), generator=random))}
 
 
 def ask_measure(student, given):
     table = student.measure([given[name] for name in ("train", "validation", "test")], [6, 3], [0, 4], given["epochs"])
     columns = ["latent_dim", "seed", "validation_error", "test_error"]
-    return {"rows": [[float(value) for value in row] for row in table[columns].values], "names": [str(name) for name in table["dataset"]]}
+    said = {name: [str(value) for value in table[name]] for name in ("corruption", "epochs")}
+    return {**said, "rows": [[float(value) for value in row] for row in table[columns].values], "names": [str(name) for name in table["dataset"]]}
 
 
 def judge_measure(given, answers):
@@ -84,6 +85,8 @@ def judge_measure(given, answers):
         raise Wrong("expected one row for each of two widths and two seeds")
     if set(answers[0]["names"]) != {"measured"}:
         raise Wrong('the data set is to be called "measured"')
+    if set(answers[0]["corruption"]) != {"Dropout(p=0.5)"} or set(answers[0]["epochs"]) != {str(given["epochs"])}:
+        raise Wrong("the chapter's corruption, Dropout(0.5), and the given epochs are asked for")
     if not np.allclose(got[:, 2:], expected[:, 2:], rtol=0.02):
         raise Wrong("not the errors of the chapter's model with the chapter's corruption. Likely cause: epochs, splits, model or corruptor not handed on")
 
