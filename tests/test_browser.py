@@ -20,7 +20,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SHOTS = ROOT / "build/screenshots"
-NOTEBOOKS = [Path(os.environ["DEVNB"])] if "DEVNB" in os.environ else sorted((ROOT / "notebooks").glob("*.ipynb")) + sorted((ROOT / "solutions").glob("*/*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb")) + sorted((ROOT / "solutions").glob("*/*.ipynb"))
 BROWSER = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]
@@ -161,7 +161,8 @@ def test_notebook_runs_in_jupyterlab(browser, lab, notebook):
                 page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
                 page.wait_for_timeout(1500)
             page.set_viewport_size({"width": 1400, "height": min(height + 150, 16_000)})
-            page.wait_for_timeout(500)
+            page.locator(".jp-Cell").first.scroll_into_view_if_needed()
+            page.wait_for_timeout(2500)  # until all is laid out anew
             page.screenshot(path=SHOTS / f"{notebook.parent.name}-{notebook.stem}-{theme}.png")
         page.set_viewport_size({"width": 1400, "height": 1000})
         page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
