@@ -61,7 +61,7 @@ def given_scoring(random):
 
 
 def prepare_scoring(student, given):
-    """A blur with a dropout of its own, which must be off while it is judged."""
+    """A blur with a dropout of its own, which must be off while it is scored."""
     model = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, bias=False), nn.Dropout(0.4))
     model[0].weight = nn.Parameter(given["kernel"])
     return {"student": student, "model": model}
@@ -85,14 +85,15 @@ def judge_scores(given, answers):
     answer, images, p = answers[0], given["images"], given["p"]
     blur = lambda pictures: F.conv2d(pictures, given["kernel"], padding=1)  # noqa: E731
     random = torch.Generator().manual_seed(0)
-    corrupted = corruption.Dropout(p)(images, random)
-    expected, clean = metrics.mse(blur(corrupted), images), metrics.mse(blur(images), images)
+    corrupted, clean = corruption.Dropout(p)(images, random), metrics.mse(blur(images), images)
+    draws = torch.tensor([metrics.mse(blur(corruption.Dropout(p)(images, random)), images) for _ in range(20)])
+    expected, chance = float(draws.mean()), 6 * float(draws.std() / draws.mean())  # one draw strays by six deviations hardly ever
     train_mode = metrics.mse(corruption.Dropout(0.4)(blur(corrupted), random), images)
     errors = answer.get("errors")
     if not isinstance(errors, list) or len(errors) != 4:
         raise Wrong("the score must be one number")
     for error in errors:
-        close("the error with corruption on", number({"error": error}, "error"), expected, 0.015, causes={
+        close("the error with corruption on", number({"error": error}, "error"), expected, chance, causes={
             "the corruptor was in eval mode and did nothing": clean, "the model was judged in train mode": train_mode,
             "the output was compared with the corrupted images": metrics.mse(blur(corrupted), corrupted), "sum over the pixels instead of mean": expected * 784})
     close("the error with a corruptor that is a function", number(answer, "plain"), metrics.mse(blur(images * 0.5), images), 1e-3)
