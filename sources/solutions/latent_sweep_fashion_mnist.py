@@ -214,7 +214,7 @@ hidden("latent_sweep_fashion_mnist", "check_train_dae", globals())
 # %% tags=["prediction"]
 my_guess = 128  # from how many code units on will the denoiser beat the best affine one? 8, 32, 128, 512, 784 or 940
 
-# %%
+# %% tags=["show"]
 my_dims, my_seeds = [8, 32, 128, 512, 784, 940], [0, 1]
 kept, rows = {}, []
 try:
@@ -242,7 +242,7 @@ plots.sweep_curves({"DAE, long training": wide, "DAE, your sweep": mine}, {}, {"
 # %% [markdown]
 # And to the eye? The first picture of each class in the test set, half of its pixels gone, and what is made of it.
 
-# %%
+# %% tags=["show"]
 ten = data.one_of_each(test)
 torch.manual_seed(0)
 damaged = corruption.Dropout(0.5)(ten.images)
@@ -308,7 +308,7 @@ except Exception as error:
 # Is the answer one of training time? Below stands, beside each error, the error of the same model after half of its epochs. If
 # the ranking of the widths is the same at both times, longer training is unlikely to turn it.
 
-# %%
+# %% tags=["show"]
 both = sweeps.summary(wide, "halfway_error").set_index("latent_dim")[["mean"]].rename(columns={"mean": "after half of the epochs"})
 both["at the end"] = means
 both["rank, half"], both["rank, end"] = both["after half of the epochs"].rank().astype(int), both["at the end"].rank().astype(int)
@@ -380,7 +380,7 @@ check("components for 50 % of the variance", lambda: components_needed(part, 0.5
 hidden("latent_sweep_fashion_mnist", "check_components_needed", globals())
 ### END HIDDEN TESTS
 
-# %%
+# %% tags=["show"]
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 left.errorbar(means.index, means, sweeps.summary(wide)["deviation"], color=plots.colour("DAE"), marker="o", capsize=3)
 left.axhline(affine_error, linestyle="--", color=plots.colour("affine"), label="best affine denoiser")
