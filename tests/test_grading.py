@@ -44,7 +44,10 @@ def bwrap():
     try:
         return sandbox.find_sandbox()
     except sandbox.NoSandbox as error:
-        pytest.skip(f"no sandbox on this machine: {error}")
+        message = f"no submission can be graded on this machine: {error}"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
 
 
 # the corpus
