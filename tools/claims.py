@@ -32,18 +32,13 @@ def main() -> int:
         code = subprocess.call([sys.executable, "-m", "pytest", "-q", "--durations=0", *(sys.argv[1:] or ["tests/claims"])],
                                cwd=ROOT, env=environment)
         measured = [json.loads(line) for line in log]
-    rows = {}
-    if RESULTS.exists():
-        for line in RESULTS.read_text(encoding="utf-8").splitlines():
-            if line.startswith("| `"):
-                test, name = line.split("|")[1:3]
-                rows[test.strip(), name.split(":")[0].strip()] = line
-    if not sys.argv[1:]:
-        rows = {}
+    lines = RESULTS.read_text(encoding="utf-8").splitlines() if RESULTS.exists() and sys.argv[1:] else []
+    rows = [line for line in lines if line.startswith("| `")]
     for entry in measured:
-        test, name = f"`{entry['test']}`", entry["name"]
-        rows[test, name] = f"| {test} | {name}: {entry['value']} | {today} | {platform.system()}, {os.cpu_count()} cores | {packages} |"
-    RESULTS.write_text(HEAD + "\n".join(rows[key] for key in sorted(rows)) + "\n", encoding="utf-8")
+        start = f"| `{entry['test']}` | {entry['name']}: "  # a name may hold a colon itself
+        rows = [row for row in rows if not row.startswith(start)]
+        rows.append(f"{start}{entry['value']} | {today} | {platform.system()}, {os.cpu_count()} cores | {packages} |")
+    RESULTS.write_text(HEAD + "\n".join(sorted(rows)) + "\n", encoding="utf-8")
     print(f"{len(measured)} values written to {RESULTS.relative_to(ROOT)}")
     return code
 
