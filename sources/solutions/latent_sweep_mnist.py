@@ -3,8 +3,8 @@
 #
 # The two data sets agree in everything but their content: image size, number of images, ten classes. The chapter asks what a
 # sweep says about the difference between them. Here you say first what it **will** say, from the spectra alone; then you
-# measure; then you explain where the two part. *Latent sweep 1* should be done: what it taught is used, not asked for again. No
-# picture of the result stands here: it would give the answer away.
+# measure; then you explain where the two part. *Latent sweep 1* should be done: what it taught is used, not asked for again. The
+# picture shows the prediction alone: the measurement, its right half, would give the answer away.
 #
 # | | task | difficulty | minutes | points |
 # |---|---|---|---|---|
@@ -128,17 +128,26 @@ hidden("latent_sweep_mnist", "check_crossing", globals())
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# What the spectra say: PCA's curves of both data sets, and the widths at which they change places.
+# What the spectra say: PCA's curves of both data sets, and the widths at which they change places. The right half is still
+# empty; the same figure comes again, filled, after your measurement.
 
-# %%
+# %% tags=["wanted"]
+fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), sharex=True, sharey=True, layout="constrained")
+left.set(title="predicted: PCA of clean images", xscale="log", yscale="log", xlabel="components", ylabel="mean squared error per pixel", xlim=(1, 1568), ylim=(6e-4, 0.2))
+right.set(title="measured: denoiser, half of the pixels missing", xlabel="code units")
+right.text(0.5, 0.5, "to be measured\nin task 4", transform=right.transAxes, ha="center", va="center", fontsize=13, color=plots.PALETTE["baseline"])
 try:
     curves = {name: pca_curve(spectra[name]) for name in NAMES}
+    for name in NAMES:
+        left.plot(range(1, 785), curves[name][1:], **styles[name], label=name)
+    left.legend(frameon=False)
     where = crossing(range(785), curves["FashionMNIST"].tolist(), curves["MNIST"].tolist())
-    print(f"with no component: {float(curves['FashionMNIST'][0]):.4f} Fashion-MNIST, {float(curves['MNIST'][0]):.4f} MNIST; first crossing: {where}")
     second = crossing(range(where[1], 785), curves["FashionMNIST"].tolist()[where[1]:], curves["MNIST"].tolist()[where[1]:])
-    print(f"second crossing: {second}")
+    print(f"with no component: {float(curves['FashionMNIST'][0]):.4f} Fashion-MNIST, {float(curves['MNIST'][0]):.4f} MNIST; first crossing: {where}; second: {second}")
+    title = f"PCA's curves cross at {where[1]} and at {second[1]} components: where will the denoisers' cross?"
 except Exception as error:
-    print(f"not yet: {type(error).__name__}: {error}")
+    title = f"Not yet: {type(error).__name__}"
+plots.finish(fig, title, "Left: PCA's error on clean training images against the number of components, one line for each data set. Right: empty axes.")
 
 # %% [markdown]
 # ## 3. Your prediction (•, text, 2 points)
@@ -195,7 +204,7 @@ hidden("latent_sweep_mnist", "check_measure", globals())
 # Now your own sweep of both data sets: one seed of six widths each, one to five minutes. An interrupted sweep goes on where it
 # was: finished runs are kept in the folder `checkpoints`.
 
-# %%
+# %% tags=["show"]
 my_dims = [8, 32, 64, 256, 784, 940]
 try:
     mine = {name: measure([split[name].images for split in (train, validation, test)], my_dims, [0], epochs, "checkpoints/latent_sweep") for name in NAMES}
@@ -221,7 +230,7 @@ at = pd.DataFrame({name: table.groupby("latent_dim")["validation_error"].mean() 
 at["larger"] = at[NAMES].idxmax(axis=1)
 at.round(4)
 
-# %%
+# %% tags=["show"]
 affine = {}
 for name in NAMES:
     torch.manual_seed(0)
@@ -294,7 +303,7 @@ except Exception as error:
 # the affine denoiser, at any width. Second, how often is a pixel neither black nor white? Third, by how much does the widest
 # nonlinear denoiser beat the affine one?
 
-# %%
+# %% tags=["show"]
 def rank_k_errors(name, dims):
     """Error on corrupted validation images of the best affine denoiser of each rank: the affine one, its answers projected on k directions."""
     torch.manual_seed(0)
@@ -336,7 +345,7 @@ clues.round(4)
 # points for 4: harder at which width and by which measure (1), content named: few strong directions and much fine texture
 # against many equal directions and no texture (1).
 
-# %%
+# %% tags=["show"]
 for name in NAMES:
     mean, standard_error = (getattr(wide[name].groupby("latent_dim")["validation_error"], what)() for what in ("mean", "sem"))
     best = mean.idxmin()
