@@ -20,7 +20,6 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from filelock import FileLock, Timeout
-from torchvision import datasets
 
 SYSTEM = {"FashionMNIST": Path("/usr/share/datasets/fashion-mnist")}  # Debian's package dataset-fashion-mnist
 CONNECT_SECONDS = 10  # for finding a mirror and connecting, and for each wait for more data
@@ -118,6 +117,8 @@ def fetch(name: str, cache: Path) -> Path | None:
 
 def _download(folder: Path, name: str, files: list[str]) -> None:
     """Put files into `folder`, from the mirrors or the system's copy. Raises OSError that says what each mirror did."""
+    from torchvision import datasets  # here, since it takes a second and most runs need no download
+
     if files:
         say(f"{name}: downloading to {folder}, about 30 MB, only this once.")
     mirrors, deadline, errors = list(getattr(datasets, name).mirrors), time.monotonic() + TOTAL_SECONDS, {}

@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
 
@@ -73,6 +72,8 @@ class PCABaseline:
     """
 
     def __init__(self, train_images: Tensor):
+        from sklearn.decomposition import PCA  # here, since it takes a second and most programs need no PCA
+
         self._pca = PCA(svd_solver="covariance_eigh").fit(train_images.flatten(1).double().cpu().numpy())
         self.mean = torch.from_numpy(self._pca.mean_).float()  # (784,)
         self.components = torch.from_numpy(self._pca.components_).float()  # (784, 784), one component a row

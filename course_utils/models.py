@@ -11,7 +11,6 @@ from numbers import Integral
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock, ResNet
 
 PIXELS = 28 * 28
 
@@ -129,6 +128,8 @@ def resnet_encoder(latent_dim: int, resnet: nn.Module | None = None) -> nn.Seque
         resnet: any torchvision ResNet of basic blocks, pre-trained or not; one block to a stage unless given.
     """
     if resnet is None:
+        from torchvision.models.resnet import BasicBlock, ResNet  # here, since it takes a second and most models need no ResNet
+
         resnet = ResNet(BasicBlock, [1, 1, 1, 1])
     stem = nn.Conv2d(1, 64, 7, stride=2, padding=3, bias=False)
     stem.weight.data = resnet.conv1.weight.data.sum(dim=1, keepdim=True)

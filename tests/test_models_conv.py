@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torchvision.models.resnet import BasicBlock, ResNet
 
 from course_utils import models
 
@@ -79,7 +80,7 @@ def test_wrong_latent_dim_is_refused(build, latent_dim):
 def test_grey_stem_equals_three_equal_channels():
     """Summing the stem's filters over colour is what a grey image repeated three times would have seen."""
     torch.manual_seed(0)
-    resnet = models.ResNet(models.BasicBlock, [1, 1, 1, 1]).eval()
+    resnet = ResNet(BasicBlock, [1, 1, 1, 1]).eval()
     images = torch.rand(4, 1, 28, 28)
     expected = resnet.conv1(images.expand(-1, 3, -1, -1))
     torch.testing.assert_close(models.resnet_encoder(16, resnet)[0][0](images), expected, rtol=1e-4, atol=1e-5)
