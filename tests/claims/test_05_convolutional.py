@@ -39,7 +39,7 @@ def test_nearly_half_of_all_starts_are_black(full_data, record):
 
 def test_stuck_models_stay_stuck_and_a_positive_bias_frees_them(full_data):
     """Errors after one short pass, for three black starts: untouched, and with the last bias set to 0.1."""
-    few = load_images("FashionMNIST", "train").images[:1920]
+    few = load_images("FashionMNIST", "train").images[:3840]
     black_error = float((few ** 2).mean())
     for seed in black_at_start(None, few[:100], 10)[:3]:
         for bias, learns in ((None, False), (0.1, True)):
@@ -48,8 +48,8 @@ def test_stuck_models_stay_stuck_and_a_positive_bias_frees_them(full_data):
             if bias is not None:
                 model[1][-2].bias.data.fill_(bias)
             fit(model, few, epochs=1, batch_size=64, seed=seed)
-            share = metrics.reconstruction_error(model, few) / black_error  # stuck and learned as the lesson defines them
-            assert share < 0.9 if learns else share > 0.99, f"seed {seed}, bias {bias}: {share:.3f} of a black image's error"
+            share = metrics.reconstruction_error(model, few) / black_error
+            assert share < 0.6 if learns else share > 0.99, f"seed {seed}, bias {bias}: {share:.3f} of a black image's error"
 
 
 def test_transposed_convolution_gives_back_the_shape_only():
@@ -76,7 +76,7 @@ def test_pca_needs_far_fewer_numbers_than_576(full_data, record):
     needed = next(k for k in range(10, 577, 6) if pca.error(validation.images, k) <= error)
     record("validation error of the shipped 576-number model", round(error, 5))
     record("PCA components that match it", needed)
-    assert needed < 288  # half of its numbers
+    assert 0.28 < needed / 576 < 0.40  # about a third of its numbers
     assert pca.error(validation.images, 256) < error
 
 
@@ -150,15 +150,18 @@ def test_checkerboards_are_gone_after_training(full_data, record):
 
 
 def test_how_much_checkerboard_a_random_start_paints(full_data, record):
-    """Over twelve starts: from about a tenth to two thirds of the variation for transposed convolution, next to none for resizing."""
+    """It depends much on the start, yet every transposed decoder paints more of it than any that resizes. The lesson shows starts 0
+    to 11, and this was written after a look at 0 to 35; the 24 starts here are others."""
     codes = metrics.apply_in_batches(pretrained.load("resnet_64")[0], load_images("FashionMNIST", "train").images[:200])
     starts = {}
     for resize in (False, True):
         starts[resize] = []
-        for seed in range(12):
+        for seed in range(100, 124):
             torch.manual_seed(seed)
             with torch.no_grad():
                 starts[resize].append(two_pixel_waves(models.growing_decoder(64, resize=resize)(codes)))
-        record(f"two-pixel waves of 12 untrained decoders, {'resize' if resize else 'transposed'}, smallest and largest",
-               f"{min(starts[resize]):.3f} {max(starts[resize]):.3f}")
-    assert 0.05 < min(starts[False]) < 0.2 and 0.5 < max(starts[False]) < 0.8 and max(starts[True]) < 0.02
+        record(f"two-pixel waves of 24 untrained decoders, {'resize' if resize else 'transposed'}, smallest, median, largest",
+               " ".join(f"{np.quantile(starts[resize], q):.3f}" for q in (0, 0.5, 1)))
+    assert min(starts[False]) > 2 * max(starts[True])
+    assert max(starts[False]) > 2.5 * min(starts[False])
+    assert np.median(starts[False]) > 0.1
