@@ -31,6 +31,7 @@ PALETTE = {
     "DAE": "#E69F00",
     "affine": "#56B4E9",
     "variational": "#8C6D31",
+    "ResNet": "#5B3FA0",
     "baseline": "#777777",
 }
 CLASS_COLOURS = plt.get_cmap("tab10").colors  # class c keeps CLASS_COLOURS[c]
