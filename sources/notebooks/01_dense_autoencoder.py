@@ -323,6 +323,37 @@ plots.unit_activity(
 # **[dead unit](../GLOSSARY.md)**.
 #
 # > **Pitfall.** The loss curve of section 4 does not show this. It falls, it flattens, it looks healthy. Look at the code itself.
+#
+# And what do the living units have to say? We take the pullover's code and turn one unit at a time from the smallest to the largest
+# value that it takes on the validation images. The others stay as they are.
+
+# %%
+low, high = codes.amin(dim=0), codes.amax(dim=0)
+turned = {}
+with torch.no_grad():
+    pullover = autoencoder[0](ten.images[[2]])  # (1, 10)
+    for unit in (active > 0).nonzero().flatten().tolist():
+        changed = pullover.repeat(7, 1)
+        changed[:, unit] = torch.lerp(low[unit], high[unit], torch.linspace(0, 1, 7))
+        turned[f"unit {unit + 1}"] = autoencoder[1](changed)
+
+plots.image_rows(
+    turned,
+    title=f"{len(turned)} units have to do all the drawing, so each repaints a large part of the picture",
+    caption="A pullover's code, decoded. In each row one living unit goes from its smallest value on the left to its largest on the "
+    "right. Whole garments brighten, fade or turn into another one; no unit stands for one detail.",
+    columns=["smallest", *[""] * 5, "largest"],
+)
+
+# %% [markdown]
+# Turn a single unit, and everything changes: no unit can afford to care for one detail. Now by hand: a slider for each unit, starting
+# at the pullover's code; those of the dead units are locked. In JupyterLab and Colab the sliders move (also with the arrow keys);
+# elsewhere you see where they start.
+
+# %%
+from course_utils import widgets
+
+widgets.decode_a_code(autoencoder, torch.cat([ten.images, validation.images]), start=2)
 
 # %% [markdown]
 # ## 8. Bad luck, or a rule?
@@ -498,13 +529,13 @@ my_cure = "leaky"  # or "centred", or "linear": which will have the smallest err
 # deviation over the seeds, since a difference smaller than that deviation is no difference.
 
 # %%
-def three_seeds(build, epochs=epochs):
-    """Train `build()` from three seeds; the three models."""
+def three_seeds(build, epochs=epochs, on_epoch=None):
+    """Train `build()` from three seeds; the three models. `on_epoch` looks on while the first one learns."""
     models = []
     for seed in range(3):
         torch.manual_seed(seed)
         models.append(build())
-        fit(models[-1], train, epochs=epochs, seed=seed)
+        fit(models[-1], train, epochs=epochs, seed=seed, on_epoch=on_epoch if seed == 0 else None)
     return models
 
 
@@ -622,7 +653,8 @@ print(f"PCA {pca_error:.4f}    PCA, cut {clipped:.4f}    linear code {summary['l
 #
 # So far the network had no depth to bend with. A **[stacked autoencoder](../GLOSSARY.md)** narrows in steps and widens in the same
 # steps: an hourglass. ReLU stands between the layers and, as we have learned, not on the code. It is slower by the step, so we grant
-# it less than a third of the epochs.
+# it less than a third of the epochs. And we look on: `live_training` redraws, after each epoch of the first seed, the loss curve of
+# section 4 and the pictures of section 5.
 
 # %%
 def stacked_autoencoder():
@@ -641,14 +673,16 @@ def stacked_autoencoder():
     return nn.Sequential(encoder, decoder)
 
 
-results["stacked"] = three_seeds(stacked_autoencoder, epochs=round(3 * 55_000 / len(train)))
+few_epochs = round(3 * 55_000 / len(train))
+results["stacked"] = three_seeds(stacked_autoencoder, epochs=few_epochs, on_epoch=widgets.live_training(ten.images))
 stacked_error, _ = report("stacked")
 k = next(k for k in range(10, 785) if pca.error(validation.images, k) <= stacked_error)
 print(f"PCA needs {k} numbers to do as well as the hourglass with {latent_dim}")
 
 # %% [markdown]
-# *That* is what nonlinear layers are for. With the same ten numbers the hourglass is far below PCA, and not yet done learning. ReLU is not
-# the villain of this lesson: between layers it gives the network its strength, on a narrow code it closes doors.
+# *That* is what nonlinear layers are for. With the same ten numbers the hourglass is far below PCA, and its curve still falls at the
+# right end. ReLU is not the villain of this lesson: between layers it gives the network its strength, on a narrow code it closes
+# doors.
 
 # %% [markdown]
 # ## 12. The last number
@@ -698,7 +732,7 @@ plots.image_rows(
 # <details><summary><b>Check yourself.</b> A colleague reports: "My autoencoder reaches 0.012 on Fashion-MNIST." What do you ask?</summary>
 #
 # With how many numbers in the code? On which images, training or test? Mean or sum, per pixel or per image? From how many seeds? And
-# what does PCA reach with as many numbers? (With 50 of them: 0.012.)
+# what does PCA reach with as many numbers? (`pca.error(validation.images, k)` tells. How many does it need for 0.012?)
 # </details>
 #
 # <details><summary><b>Check yourself.</b> Would units die as well if the ReLU stood in the middle of a deep encoder, with a linear layer
