@@ -39,12 +39,14 @@ epochs = 6 if train.source == "full" else 30  # the small sample needs more pass
 latent_dim = int(784 * 1.2)
 torch.manual_seed(0)
 DAE = nn.Sequential(Encoder(latent_dim), Decoder(latent_dim))
-history = fit(DAE, train, denoising(Dropout(0.5)), epochs=epochs, validation=validation)
+saved = f"checkpoints/04_DAE_{train.source}.ckpt"
+history = fit(DAE, train, denoising(Dropout(0.5)), epochs=epochs, validation=validation, checkpoint=saved)
 print(f"validation error, corruption on: {history.validation_loss[-1]:.4f}")
 
 # %% [markdown]
-# Now the chapter's recipe, line by line. A real picture is encoded; the code is shaken, each number by a random share of
-# itself; the shaken codes are decoded. No corruption this time: dropout was for training.
+# (A restart costs no training: the same cell goes on from its checkpoint.) Now the chapter's recipe, line by line. A real
+# picture is encoded; the code is shaken, each number by a random share of itself; the shaken codes are decoded. No
+# corruption this time: dropout was for training.
 
 # %%
 import matplotlib.pyplot as plt
@@ -153,7 +155,7 @@ with torch.no_grad():
 
 plots.image_rows(
     strips,
-    title="From a faithful copy to a garment in tatters",
+    title="From the plain reconstruction to a garment in tatters",
     caption="Three garments, each perturbed in one random direction with a strength that grows from 0 (plain reconstruction) to 2. "
     "Up to about 0.5 hardly a change; at 1 new folds and shades; towards 2 the garments fall to pieces, but keep their outline.",
     columns=[f"{s:g}" for s in strengths],
@@ -197,7 +199,7 @@ plots.image_rows(
 # %% [markdown]
 # Is 0.12, say, near or far? A distance, too, needs a neighbour: the distances among *real* pictures. And since the samples
 # were made from originals, we ask a second thing: is the original, which the network never trained on, nearer to its sample
-# than *every* training picture is? One picture stands against tens of thousands; by chance it would practically never win.
+# than *every* training picture is? One picture stands against thousands; by chance it would practically never win.
 # **In what share of cases?**
 
 # %% tags=["prediction"]
@@ -224,6 +226,36 @@ print(f"sample         -> its own original:       {to_origin.mean():.3f} ± {to_
 # *one* picture, the original, is on average about as near to the sample as the nearest of all training pictures. That is
 # the honest verdict on the chapter's recipe. Its pictures are new as a variation is new, and each needs a picture to vary.
 # It cannot answer the question "show me a garment".
+#
+# Now we can also answer section 3's question with a measure. The same 300 pictures, the same perturbations, other strengths:
+
+# %%
+further = {}
+for strength in (0.0, 0.5, 1.0, 1.5, 2.0):
+    torch.manual_seed(0)
+    with torch.no_grad():
+        shaken = decoder(encoded * (1 + strength * torch.randn(encoded.size())))
+    origin = ((shaken - real) ** 2).flatten(1).mean(1).sqrt()
+    further[strength] = nearest(shaken, train.images)[0].mean().item(), origin.mean().item()
+
+reach = max(strength for strength, (to_real, _) in further.items() if to_real <= among_real.mean())
+plots.lines(
+    list(further),
+    {"DAE, sample to nearest training image": [to_real for to_real, _ in further.values()],
+     "DAE, sample to its original": [origin for _, origin in further.values()]},
+    levels={"real picture to nearest training image": among_real.mean().item()},
+    title=f"Up to a strength of {reach:g} samples lie as near to training images as real pictures do",
+    caption="Mean distance (root mean square per pixel) of 300 samples to the nearest training image and to their own originals, against "
+    "the strength of the perturbation. Both lines climb; the dashed level is what real pictures have.",
+    xlabel="strength of the perturbation",
+    ylabel="distance",
+)
+
+# %% [markdown]
+# Up to the chapter's own strength the samples lie no farther from training images than real pictures do; beyond it they
+# drift away from everything that was ever worn. The measure agrees with the eye. But look at the left end, too: at
+# strength 0, where nothing was perturbed, the distances are *smaller* than those of real pictures. The decoder blurs, and
+# what is blurred lies near to much. Keep that in mind for all that follows.
 #
 # <details><summary><b>Check yourself.</b> Someone shows you samples whose distance to the training set is much
 # <i>smaller</i> than that among real pictures. Name two explanations.</summary>
@@ -304,8 +336,8 @@ def score(samples):
 
 mean_image = train.images.mean(0, keepdim=True).expand(n, -1, -1, -1)
 scores = {
-    "other real pictures": score(validation.images[300 : 300 + n]),
-    "300 times the mean image": score(mean_image),
+    "other real pictures": score(validation.images[n : 2 * n]),
+    f"{n} times the mean image": score(mean_image),
     "normal codes": score(normal_samples),
     "shuffled codes": score(shuffled_samples),
 }
@@ -324,10 +356,11 @@ for name, (to_real, to_sample) in scores.items():
 # %% [markdown]
 # ## 6. Learn where the codes are
 #
-# If the codes fill a thin sheet, let us describe the sheet and draw from the description. First PCA lays 32 axes along it.
-# In these 32 numbers we fit a **[mixture of Gaussians](../GLOSSARY.md)**: a sum of bell-shaped clouds, each with its own
-# place, shape and weight. One cloud can be tilted, so it knows which units go together; several can follow a sheet that is
-# bent or torn into classes.
+# If the codes fill a thin sheet, let us describe the sheet and draw from the description. First PCA lays 32 axes along
+# it; the next cell prints what share of the codes' variance they carry. More axes would carry more, and leave too few
+# codes for each number that has to be estimated. In these 32 numbers we fit a **[mixture of Gaussians](../GLOSSARY.md)**:
+# a sum of bell-shaped clouds, each with its own place, shape and weight. One cloud can be tilted, so it knows which units
+# go together; several can follow a sheet that is bent or torn into classes.
 #
 # How many clouds? More always fit the training codes better, so we ask the validation codes how likely they are under each
 # mixture. **Your guess?**
@@ -349,6 +382,7 @@ likelihood = {"training codes": [m.score(known_32) for m in mixtures], "validati
 best = max(range(len(components)), key=lambda i: likelihood["validation codes"][i])
 mixture = mixtures[best]
 
+print(f"32 axes carry {axes.explained_variance_ratio_.sum():.0%} of the variance")
 print(f"your guess: {my_components}    best on validation codes: {components[best]}")
 plots.lines(
     components,
@@ -357,7 +391,7 @@ plots.lines(
     caption="Mean logarithm of the likelihood per code against the number of Gaussians. The training line climbs all the way; the "
     "validation line climbs at first, then levels off or falls, and the gap between the two opens.",
     xlabel="Gaussians in the mixture",
-    ylabel="mean log-likelihood",
+    ylabel="mean log-likelihood per code (nats)",
     log_x=True,
 )
 
@@ -379,7 +413,7 @@ distance, index = nearest(many_clouds[:10], train.images)
 plots.image_rows(
     {"shuffled codes": shuffled_samples[:10], "one Gaussian": one_cloud[:10], f"{components[best]} Gaussians": many_clouds[:10],
      "nearest training image": train.images[index]},
-    title="Garments from nowhere: soft, of many kinds, and none of them a copy",
+    title=f"Garments from nowhere, soft and of many kinds; the nearest training image is {distance.min():.2f} to {distance.max():.2f} away",
     caption="Ten samples each from shuffled codes (grey porridge), from one Gaussian (ghosts of garments) and from the mixture (mostly "
     "recognisable, blurred); below, the training image nearest to each of the mixture's samples, similar but different.",
 )
@@ -393,24 +427,33 @@ import pandas as pd
 
 scores["one Gaussian"] = score(one_cloud)
 scores[f"{components[best]} Gaussians"] = score(many_clouds)
-scores["real pictures through the DAE"] = score(apply_in_batches(DAE, validation.images[300 : 300 + n]))
+scores["real pictures through the DAE"] = score(apply_in_batches(DAE, validation.images[n : 2 * n]))
 table = pd.DataFrame(scores, index=["sample to real", "real to sample"]).T.sort_values("real to sample")
 table.round(3)
 
 # %% [markdown]
-# The rows are ordered by the second column. The mixture comes near to real pictures that merely passed through the network,
-# which is the best it could hope for; one tilted cloud lies between; the invented codes are down with the mean image. And
-# the first column? The mixture is *nearer* to the training set than real pictures are. You know by now what to make of
-# that: not better than real, but smoother.
+# The rows are ordered by the second column. The mixture is about level with real pictures that merely passed through the
+# network, which is the best it could hope for; one tilted cloud lies between; the invented codes are down with the mean
+# image. And the first column? The mixture is *nearer* to the training set than real pictures are. You know by now what to
+# make of that: not better than real, but smoother.
 
 # %%
 the_mixture = f"{components[best]} Gaussians"
-gaps = table["real to sample"][["other real pictures", the_mixture, "one Gaussian", "shuffled codes", "normal codes"]].to_dict()
+compared = {
+    "other real pictures": validation.images[n : 2 * n],
+    the_mixture: many_clouds,
+    "one Gaussian": one_cloud,
+    "shuffled codes": shuffled_samples,
+    "normal codes": normal_samples,
+}
+distances = {name: nearest(real, samples)[0] for name, samples in compared.items()}
+gaps = {name: found.mean().item() for name, found in distances.items()}
 plots.bars(
     gaps,
-    title=f"Real pictures find a sample at {gaps[the_mixture]:.2f} from the mixture, and at {gaps['shuffled codes']:.2f} from shuffled codes",
-    caption=f"Mean distance (root mean square per pixel) from {len(real)} real pictures to the nearest of {n} samples. The mixture does no "
-    "worse than real pictures; codes drawn number by number are far off.",
+    errors={name: (found.std() / len(found) ** 0.5).item() for name, found in distances.items()},
+    title=f"Real pictures find a sample at {gaps[the_mixture]:.2f} from the mixture, at {gaps['shuffled codes']:.2f} from shuffled codes",
+    caption=f"Mean distance (root mean square per pixel) from {len(real)} real pictures to the nearest of {n} samples, with its "
+    "standard error. The mixture does no worse than real pictures; codes drawn number by number are far off.",
     ylabel="distance, real to sample",
     fmt="{:.2f}",
 )
@@ -434,38 +477,46 @@ plots.bars(
 my_middle = "the code's"  # or "the cross-fade's"
 
 # %%
-steps = torch.linspace(0, 1, 9)
-first, second = ten.images[[0]], ten.images[[8]]
-with torch.no_grad():
-    by_code = decoder(torch.cat([torch.lerp(encoder(first), encoder(second), t) for t in steps.tolist()]))
-by_pixels = torch.cat([torch.lerp(first, second, t) for t in steps.tolist()])
-
-half = n // 2
+ends = real[: n // 2], real[n // 2 :]  # 150 pairs of real pictures
 with torch.no_grad():
     middles = {
-        "cross-fade": (real[:half] + real[half:]) / 2,
-        "code": decoder((encoder(real[:half]) + encoder(real[half:])) / 2),
-        "one end, through the DAE": DAE(real[:half]),
+        "cross-fade": (ends[0] + ends[1]) / 2,
+        "cross-fade, through the DAE": DAE((ends[0] + ends[1]) / 2),
+        "code": decoder((encoder(ends[0]) + encoder(ends[1])) / 2),
+        "one end, through the DAE": DAE(ends[0]),
     }
 middle = {name: nearest(pictures, train.images)[0].mean().item() for name, pictures in middles.items()}
 nearer = "the code's" if middle["code"] < middle["cross-fade"] else "the cross-fade's"
 print(f"your guess: {my_middle}    nearer to real garments: {nearer}")
 for name, value in middle.items():
-    print(f"{name:<26} to the nearest training image: {value:.3f}")
+    print(f"{name:<28} to the nearest training image: {value:.3f}")
+
+# %% [markdown]
+# By the number the code wins. But read the second line before you praise it: the cross-fade, sent once through the whole
+# network, is nearer still. What brought the code's middle nearer is the blur that every output of this decoder has, and
+# not the way through code space. Both lie far behind a single garment. And to the eye? One walk in nine steps:
+
+# %%
+steps = torch.linspace(0, 1, 9).tolist()
+first, second = ten.images[[0]], ten.images[[8]]
+with torch.no_grad():
+    by_code = decoder(torch.cat([torch.lerp(encoder(first), encoder(second), t) for t in steps]))
+by_pixels = torch.cat([torch.lerp(first, second, t) for t in steps])
 
 plots.image_rows(
     {"by code": by_code, "by pixels": by_pixels},
     title="Both ways lead through a ghost: a code of one layer hardly knows more than a cross-fade",
     caption="From a T-shirt to a bag in nine steps, by code above and by pixels below. In the middle both show two things at once, one "
     "through the other; the code's is somewhat smoother.",
-    columns=[f"{t:.0%}" for t in steps.tolist()],
+    columns=[f"{t:.0%}" for t in steps],
 )
 
 # %% [markdown]
-# The code's middle is nearer to real garments by the number, partly since the decoder blurs. To the eye it is a ghost like
-# the other: with one linear layer and a sigmoid, halfway between two codes is nearly halfway between two pictures. *Half a
-# shirt and half a bag* is not a garment; the line between two points of the sheet runs outside of it. What one would wish
-# for is a code in which everything between two garments is a garment, too.
+# The code's middle is a ghost like the other: with one linear layer and a sigmoid, halfway between two codes is nearly
+# halfway between two pictures. *Half a shirt and half a bag* is not a garment; the line between two points of the sheet
+# runs outside of it. What one would wish for is a code in which everything between two garments is a garment, too.
+#
+# Take the walk yourself: choose two of the ten pictures, and a place between them (the arrow keys move the sliders, too).
 
 # %%
 from course_utils import widgets
@@ -503,6 +554,8 @@ widgets.walk_between(DAE, ten.images)
 #    distances say how thin.
 # 4. A mixture of Gaussians, its size chosen on validation codes, samples garments from nowhere; interpolation shows that
 #    even between two good codes the space has holes.
+#
+# **Your turn**: the [exercise](../exercises/04_sampling/04_sampling.ipynb) to this lesson.
 #
 # **Next**: all our layers so far have treated a picture as a list of 784 numbers in which no pixel has a neighbour. [Lesson
 # 5](05_convolutional.ipynb) changes that.
