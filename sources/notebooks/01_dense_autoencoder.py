@@ -324,8 +324,8 @@ plots.unit_activity(
 #
 # > **Pitfall.** The loss curve of section 4 does not show this. It falls, it flattens, it looks healthy. Look at the code itself.
 #
-# And what do the living units have to say? We take the pullover's code and turn one unit at a time from the smallest to the largest
-# value that it takes on the validation images. The others stay as they are.
+# And what do the living units have to say? We take the pullover's code and turn one unit at a time (now numbered by its place in the
+# code) from the smallest to the largest value that it takes on the validation images. The others stay as they are.
 
 # %%
 low, high = codes.amin(dim=0), codes.amax(dim=0)

@@ -3,7 +3,7 @@
 #
 # A decoder turns numbers into pictures. Until now the numbers came from an encoder, so that each belonged to a picture that
 # existed. Nothing stops us from making numbers up. What comes out, a garment that nobody has ever photographed, a copy of
-# one that somebody has, or porridge? All three, as we shall see, and it is less easy than it seems to say which.
+# one that somebody has, or porridge? It is less easy than it seems to say which.
 #
 # After this lesson you will be able to
 #
@@ -13,7 +13,7 @@
 # 4. fit a simple distribution to the codes, choose its size on validation data, and sample from that; and walk from one
 #    garment to another.
 #
-# **Time**: about 45 minutes to read and answer; the code runs for one to two minutes on two cores, without a GPU.
+# **Time**: about 45 minutes to read and answer; the code runs for about a minute on two cores, without a GPU.
 # **You need**: [lesson 3](03_denoising.ipynb), whose denoising autoencoder we sample from.
 # Words with a link are explained in the [glossary](../GLOSSARY.md), which also names them in Hebrew and Croatian.
 
@@ -253,9 +253,9 @@ plots.lines(
 
 # %% [markdown]
 # Up to the chapter's own strength the samples lie no farther from training images than real pictures do; beyond it they
-# drift away from everything that was ever worn. The measure agrees with the eye. But look at the left end, too: at
-# strength 0, where nothing was perturbed, the distances are *smaller* than those of real pictures. The decoder blurs, and
-# what is blurred lies near to much. Keep that in mind for all that follows.
+# drift away from all real clothes. The measure agrees with the eye. But look at the left end, too: at strength 0, where
+# nothing was perturbed, the distances are *smaller* than those of real pictures. The decoder blurs, and what is blurred
+# lies near to much. Keep that in mind for all that follows.
 #
 # <details><summary><b>Check yourself.</b> Someone shows you samples whose distance to the training set is much
 # <i>smaller</i> than that among real pictures. Name two explanations.</summary>
