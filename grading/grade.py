@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import concurrent.futures
 import csv
+import functools
 import hashlib
 import json
 import multiprocessing
@@ -18,6 +19,7 @@ import os
 import secrets
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -73,6 +75,13 @@ def fingerprint(submission: collect.Submission, secret: str) -> str:
     for path in [exercise_path(submission.exercise), checks, *(ROOT / "grading" / name for name in VERSION_OF)]:
         digest.update(path.read_bytes() if path.exists() else b"-")
     return digest.hexdigest()
+
+
+@functools.lru_cache(maxsize=32)
+def given_to_all(exercise: str, question: str, secret: str) -> dict:
+    """A question's inputs: the same for all submissions, so a worker makes them once."""
+    found = next(other for other in judging.questions(exercise) if other.name == question)
+    return found.given(judging.random_for(secret, question))
 
 
 def ask(box: sandbox.Box, question: judging.Question, given: dict, seed: int) -> list[dict]:
@@ -150,7 +159,8 @@ def grade(submission: collect.Submission, secret: str, bwrap: str | None, limits
         with tempfile.TemporaryDirectory() as scratch, sandbox.Box(bwrap, limits, Path(scratch)) as box:
             box.send({"limits": box.rlimits() if bwrap else {}, "cells": [
                 {"key": str(number), "source": cell.source, "seconds": limits.cell_seconds} for number, cell in code]})
-            while (message := box.receive(limits.cell_seconds + 30))["kind"] != "ran":
+            box.receive(limits.start_seconds)  # the box is ready
+            while (message := box.receive(limits.cell_seconds + limits.grace_seconds))["kind"] != "ran":
                 if message["kind"] == "cell" and str(message.get("key")).isdigit() and int(message["key"]) < len(shown):
                     cell = shown[int(message["key"])]
                     cell["outputs"], cell["error"] = report.only_known(message.get("outputs")), str(message.get("error", ""))[:100]
@@ -161,7 +171,7 @@ def grade(submission: collect.Submission, secret: str, bwrap: str | None, limits
                 result.status = "tampered"
                 result.notes.append(f"For the teacher: {'; '.join(traces)}.")
             for question in questions:
-                given = question.given(judging.random_for(secret, question.name))
+                given = given_to_all(submission.exercise, question.name, secret)
                 try:
                     answers = ask(box, question, given, seed=int(secret[:6], 16))
                     judging.judge(question, given, answers)
@@ -192,6 +202,11 @@ def grade_or_say(submission: collect.Submission, secret: str, bwrap: str | None,
         return Result(submission.student, submission.exercise, "not graded", notes=[f"The grader failed: {type(error).__name__}: {error}"])
 
 
+def end_with_parent() -> None:
+    """In a worker: leave as soon as the grading command is gone, killed or not; its box goes with it."""
+    threading.Thread(target=lambda: (multiprocessing.parent_process().join(), os._exit(1)), daemon=True).start()
+
+
 def solution_submission(name: str) -> collect.Submission:
     return collect.Submission("(solution)", name, "solutions", (ROOT / "solutions" / name / f"{name}.ipynb").read_bytes())
 
@@ -200,16 +215,16 @@ def untouched_submission(name: str) -> collect.Submission:
     return collect.Submission("(untouched exercise)", name, "exercises", exercise_path(name).read_bytes())
 
 
-def canaries(names: list[str], secret: str, bwrap: str | None, limits: sandbox.Limits) -> list[str]:
+def canaries(names: list[str], pool: concurrent.futures.Executor, *how) -> list[str]:
     """Grade the solution and the untouched exercise before anyone else: the one must get every point, the other none. Returns what is wrong."""
     wrong = []
-    for name in names:
+    pairs = [(name, *(pool.submit(grade_or_say, make(name), *how) for make in (solution_submission, untouched_submission))) for name in names]
+    for name, solved, untouched in pairs:
         worth = report.worth(assemble.exercise_cells(exercise_path(name)))
         automatic = {key: points for key, (points, manual) in worth.items() if not manual}
-        right = grade_or_say(solution_submission(name), secret, bwrap, limits)
+        right, none = solved.result(), untouched.result()
         if {key: right.points.get(key) for key in automatic} != automatic or right.status != "graded":
             wrong.append(f"{name}: the solution does not get full marks ({right.status}; {right.messages or right.notes})")
-        none = grade_or_say(untouched_submission(name), secret, bwrap, limits)
         if any(none.points.values()) or none.status != "graded":
             wrong.append(f"{name}: the untouched exercise gets points, or does not run ({none.status}; {none.points})")
     return wrong
@@ -291,13 +306,15 @@ def run(source: Path, out: Path, *, students: list[str] = (), only: str = "", jo
                 results[student, name] = Result(student, name, "missing", notes=["Nothing was handed in."])
     say(f"{len(submissions)} submissions of {len(names)} exercises: {len(submissions) - len(todo)} graded before, {len(todo)} to grade")
     report.write_grades(out / "grades.csv", list(results.values()), exercises, work)  # from here on no old mark stands in the table
-    if todo and check_grader:
-        started = sorted({submission.exercise for submission, _ in todo})
-        say(f"first the solution and the untouched exercise of {', '.join(started)}, as a check of the grader …")
-        wrong = canaries(started, work.secret, bwrap, limits)
-        if wrong:
-            raise SystemExit("grading stopped, since the grader itself is not right here:\n  " + "\n  ".join(wrong))
-    with concurrent.futures.ProcessPoolExecutor(jobs or os.cpu_count() or 1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")  # one submission for each core: more threads would only be in each other's way
+    with concurrent.futures.ProcessPoolExecutor(jobs or os.cpu_count() or 1, mp_context=multiprocessing.get_context("spawn"), initializer=end_with_parent) as pool:
+        if todo and check_grader:
+            started = sorted({submission.exercise for submission, _ in todo})
+            say(f"first the solution and the untouched exercise of {', '.join(started)}, as a check of the grader …")
+            wrong = canaries(started, pool, work.secret, bwrap, limits)
+            if wrong:
+                raise SystemExit("grading stopped, since the grader itself is not right here:\n  " + "\n  ".join(wrong))
         futures = {pool.submit(grade_or_say, submission, work.secret, bwrap, limits): (submission, mark) for submission, mark in todo}
         for number, future in enumerate(concurrent.futures.as_completed(futures), 1):
             submission, mark = futures[future]

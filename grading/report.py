@@ -162,7 +162,7 @@ def feedback_page(totals_of_student: list[dict]) -> str:
             value = points[key]
             why = result.messages.get(key) or total["comments"].get(key) or ("right" if value == most else "")
             mood = "" if value is None else "full" if value == most else "none"
-            parts.append(f'<tr class="{mood}"><td>{escape(readable(key))}</td><td>{"to be marked" if value is None else f"{value:g}"} of {most:g}</td>'
+            parts.append(f'<tr class="{mood}"><td>{escape(readable(key))}</td><td>{f"of {most:g}, to be marked" if value is None else f"{value:g} of {most:g}"}</td>'
                          f'<td dir="auto">{escape(why)}</td></tr>')
         parts.append("</table>")
         for cell in result.cells:

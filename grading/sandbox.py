@@ -28,8 +28,9 @@ class Limits:
     """What one submission may use."""
 
     seconds: float = 420  # wall clock, all together
+    start_seconds: float = 120  # until the box has loaded torch
     cell_seconds: float = 150
-    question_seconds: float = 90
+    grace_seconds: float = 30  # beyond a cell's limit, which the notebook's process holds off itself as a rule
     memory_bytes: int = 4 << 30  # all processes together
     processes: int = 64  # processes and threads together
     file_bytes: int = 64 << 20  # one file; the whole of the writable file system holds 192 MiB

@@ -48,7 +48,9 @@ def judge_dead(given, answers):
 def given_images(random):
     train, other = data.load_images("FashionMNIST", "train").images, data.load_images("FashionMNIST", "validation").images
     pick = torch.randperm(len(train), generator=random)[:1200]
-    return {"train": altered(train[pick], random), "images": 0.8 * altered(other[:400], random) + 0.1, "k": 5 + int(torch.randint(0, 20, (1,), generator=random))}
+    ground = 0.4 * torch.rand(1, 28, 28, generator=random)  # a strong mean that is no direction of the data: to forget it must show at any k
+    return {"train": 0.6 * altered(train[pick], random) + ground, "images": 0.5 * altered(other[:400], random) + 0.1 + ground,
+            "k": 5 + int(torch.randint(0, 20, (1,), generator=random))}
 
 
 def ask_pca(student, given):

@@ -81,13 +81,30 @@ def ask_scores(state, given):
     return {"errors": errors, "plain": plain, "modes": modes}
 
 
+def blurred(given, pictures):
+    return F.conv2d(pictures, given["kernel"], padding=1)
+
+
+def honest_scores(given):
+    """Mean and deviation of twenty honest draws of the score: what chance alone does to it."""
+    images, random = given["images"], torch.Generator().manual_seed(0)
+    draws = torch.tensor([metrics.mse(blurred(given, corruption.Dropout(given["p"])(images, random)), images) for _ in range(20)])
+    return float(draws.mean()), float(draws.std())
+
+
+def measure_scores(given, answers):
+    """The farthest of the four errors from the honest mean, in deviations of one draw."""
+    expected, deviation = honest_scores(given)
+    return max(abs(error - expected) for error in answers[0]["errors"]) / deviation, 6
+
+
 def judge_scores(given, answers):
     answer, images, p = answers[0], given["images"], given["p"]
-    blur = lambda pictures: F.conv2d(pictures, given["kernel"], padding=1)  # noqa: E731
-    random = torch.Generator().manual_seed(0)
+    blur = lambda pictures: blurred(given, pictures)  # noqa: E731
+    random = torch.Generator().manual_seed(1)
     corrupted, clean = corruption.Dropout(p)(images, random), metrics.mse(blur(images), images)
-    draws = torch.tensor([metrics.mse(blur(corruption.Dropout(p)(images, random)), images) for _ in range(20)])
-    expected, chance = float(draws.mean()), 6 * float(draws.std() / draws.mean())  # one draw strays by six deviations hardly ever
+    expected, deviation = honest_scores(given)
+    chance = 6 * deviation / expected
     train_mode = metrics.mse(corruption.Dropout(0.4)(blur(corrupted), random), images)
     errors = answer.get("errors")
     if not isinstance(errors, list) or len(errors) != 4:
@@ -138,6 +155,6 @@ def judge_denoising(given, answers):
 
 QUESTIONS = [
     Question("check_corrupt", given_corruption, (ask_corruption,), judge_corruption, seconds=20),
-    Question("check_denoising_score", given_scoring, (ask_scores,), judge_scores, prepare=prepare_scoring, seconds=30),
+    Question("check_denoising_score", given_scoring, (ask_scores,), judge_scores, prepare=prepare_scoring, measure=measure_scores, seconds=30),
     Question("check_train_denoiser", given_denoising, (ask_restored,), judge_denoising, prepare=train_hidden, measure=measure_denoising, seconds=150),
 ]

@@ -1,4 +1,6 @@
-"""Latent sweep 1: corruption, the denoiser and its loss, the score, training, two rules, success below 784, the spectrum."""
+"""Latent sweep 1: corruption, the denoiser and its loss, the score, training, two rules, success below 784, the spectrum.
+
+Margins: ``grading/MARGINS.md``."""
 
 from __future__ import annotations
 
@@ -157,24 +159,26 @@ def ask_same_seed(state, given):
     return out
 
 
-def judge_training(given, answers):
+def measure_training(given, answers):
+    """Error over the best affine denoiser's, both fitted to the same few images."""
     images = given["images"]
     restored = tensor(answers[0], "restored", tuple(images.shape))
-    tensor(answers[0], "code", (9, 96))
     torch.manual_seed(given["seed"])
     affine = metrics.AffineDenoiser(Dropout(0.5)(given["train"]), given["train"])
-    error, reference = metrics.mse(restored, images.double()), metrics.mse(affine(given["corrupted"]), images)
-    if not error < MARGIN * reference:
-        raise Wrong(f"the error on hidden images is {error / reference:.2f} of the best affine denoiser's, expected below {MARGIN}. "
+    return metrics.mse(restored, images.double()) / metrics.mse(affine(given["corrupted"]), images), 1.15
+
+
+def judge_training(given, answers):
+    tensor(answers[0], "code", (9, 96))
+    ratio, limit = measure_training(given, answers)
+    if not ratio < limit:
+        raise Wrong(f"the error on hidden images is {ratio:.2f} of the best affine denoiser's, expected below {limit:g}. "
                     "Likely cause: trained without corruption, or epochs not handed on")
     one, same, other = (tensor(answers[1], name, (50, 1, 28, 28)) for name in ("one", "same", "other"))
     if not torch.allclose(one, same, atol=1e-5):
         raise Wrong("the same seed gives another model. Likely cause: torch.manual_seed(seed) does not stand before the model is made")
     if torch.allclose(one, other, atol=1e-5):
         raise Wrong("another seed gives the same model")
-
-
-MARGIN = 1.15  # measured: grading/MARGINS_SWEEP.md
 
 
 # 5. and 6. reading the table
@@ -263,7 +267,7 @@ QUESTIONS = [
     Question("check_corrupt", given_corrupt, (ask_corrupt,), judge_corrupt, seconds=20),
     Question("check_make_dae", given_model, (ask_model,), judge_model, seconds=30),
     Question("check_denoising_error", given_score, (ask_score,), judge_score, seconds=30),
-    Question("check_train_dae", given_training, (ask_restored, ask_same_seed), judge_training, prepare=train_hidden, seconds=240),
+    Question("check_train_dae", given_training, (ask_restored, ask_same_seed), judge_training, prepare=train_hidden, measure=measure_training, seconds=240),
     Question("check_best_dimensions", given_tables, (ask_best,), judge_best, seconds=20),
     Question("check_successful_below", given_success, (ask_success,), judge_success, seconds=20),
     Question("check_components_needed", given_spectrum, (ask_spectrum,), judge_spectrum, seconds=30),
