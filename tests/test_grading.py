@@ -26,7 +26,7 @@ EXERCISES = grade.all_exercises()
 FIRST = "01_dense_autoencoder"
 # GRADING_CORPUS=first grades only exercise 1's part of the corpus (with all broken and hostile ones), for a quick look
 CASES = [case for case in build.cases() if case.exercise in EXERCISES and (os.environ.get("GRADING_CORPUS") != "first" or case.exercise == FIRST)]
-LIMITS = sandbox.Limits(seconds=240, cell_seconds=20)
+LIMITS = sandbox.Limits(seconds=240, cell_seconds=12, grace_seconds=5)
 
 
 @pytest.fixture(scope="module", autouse=True)
