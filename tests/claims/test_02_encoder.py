@@ -98,10 +98,26 @@ def test_shirts_are_recognised_worst_and_pixels_find_neighbours_of_the_class_mor
         right = (answers == data("validation").labels).float()
         recognised = torch.stack([right[data("validation").labels == c].mean() for c in range(10)])
         by_code = hits(encode)
+        families = torch.tensor([0, 1, 0, 0, 0, 2, 0, 2, 3, 2])  # tops and dresses, trousers, shoes, bags
+        at_home = (families[answers] == families[data("validation").labels])[right == 0].float().mean().item()
+        record(f"seed {seed}: share of the errors inside a family", round(at_home, 2))
+        assert at_home > 0.75  # "by far the most"
         record(f"seed {seed}: shirts recognised; same class among neighbours by code, by pixels",
                [round(recognised.min().item(), 2), round(by_code, 3), round(pixels, 3)])
         assert data("train").class_names[int(recognised.argmin())] == "Shirt"
         assert by_code + 0.02 < pixels
+
+
+def test_neighbours_read_more_from_the_code_than_a_linear_probe_with_the_same_labels(record):
+    labels, wanted = data("train").labels, data("validation").labels
+    for seed in SEEDS:
+        known, asked = (apply_in_batches(trained("linear", seed)[0], data(split).images) for split in ("train", "validation"))
+        found = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(known.numpy()).kneighbors(asked.numpy(), return_distance=False)[:, 0]
+        by_neighbour = (labels[found] == wanted).float()
+        by_probe = torch.from_numpy(fitted_probe(known, len(known), 0).predict(asked) == wanted.numpy()).float()
+        lead = by_neighbour - by_probe
+        record(f"seed {seed}: right by neighbour, by probe with all labels", [round(r.mean().item(), 3) for r in (by_neighbour, by_probe)])
+        assert lead.mean() > 2 * lead.std() / len(lead) ** 0.5
 
 
 def test_frozen_encoders_do_not_move_and_forgotten_ones_do():

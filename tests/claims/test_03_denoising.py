@@ -100,9 +100,11 @@ def test_what_was_learned_is_one_kind_of_repair(record):
         for damage in (Gaussian(0.3), SaltAndPepper(0.25)):
             inputs = spoiled(damage)
             median = mse(torch.from_numpy(median_filter(inputs.numpy(), size=(1, 1, 3, 3))), data("validation").images)
-            errors = {"DAE": error(dae, inputs), "control": error(control, inputs), "median": median}
+            errors = {"DAE": error(dae, inputs), "control": error(control, inputs), "median": median, "affine": error(affine(), inputs)}
             record(f"seed {seed}: {damage}", {name: round(value, 4) for name, value in errors.items()})
             assert errors["DAE"] > 1.1 * errors["control"] and errors["DAE"] > 1.1 * errors["median"]
+            if damage == Gaussian(0.3):  # "by the third it is the worst"
+                assert max(errors, key=errors.get) == "DAE"
         masked = spoiled(Masking(0.5))
         assert error(dae, masked) > 2 * error(dae, 2 * masked)
         assert abs(error(dae, 2 * masked) - by_level[2]) < 0.0005

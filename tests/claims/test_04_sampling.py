@@ -120,3 +120,24 @@ def test_a_perturbed_sample_is_no_copy_but_stays_near_its_original(seed, record)
     assert training.mean() > 0.75 * among_real.mean() and training.min() > 0.03  # not copied
     assert share > 0.2  # one picture against 55,000
     assert abs(origin.mean() - training.mean()) < 0.03  # "about as near"
+
+    torch.manual_seed(seed)
+    further = to_real(apply_in_batches(decoder, encoded * (1 + 2 * torch.randn(encoded.shape)))).mean()
+    unperturbed = to_real(apply_in_batches(decoder, encoded)).mean()
+    record(f"seed {seed}: sample to training at strength 0 and 2", [round(v.item(), 3) for v in (unperturbed, further)])
+    assert unperturbed < training.mean() < among_real.mean() < further
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_between_two_garments_the_code_owes_its_lead_to_the_blur(seed, record):
+    encoder, decoder = trained(seed)
+    first, second = data("validation").images[:N].split(N // 2)
+    codes = apply_in_batches(encoder, first), apply_in_batches(encoder, second)
+    fade = (first + second) / 2
+    found = {"cross-fade": fade, "cross-fade, through the DAE": apply_in_batches(trained(seed), fade),
+             "code": apply_in_batches(decoder, (codes[0] + codes[1]) / 2), "one end, through the DAE": apply_in_batches(trained(seed), first)}
+    distance = {name: to_real(pictures).mean().item() for name, pictures in found.items()}
+    record(f"seed {seed}: from the middle to the nearest training image", {name: round(d, 3) for name, d in distance.items()})
+    assert distance["one end, through the DAE"] < distance["cross-fade, through the DAE"] < distance["code"] < distance["cross-fade"]
