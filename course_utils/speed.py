@@ -35,6 +35,10 @@ class Adam(torch.optim.Adam):
 
     step.hooked = True  # torch would wrap it in its profiler
 
+    def zero_grad(self):
+        for p in self.param_groups[0]["params"]:
+            p.grad = None
+
 
 def adam(model: nn.Module, lr: float, device: torch.device) -> torch.optim.Adam:
     """Adam over the parameters that may learn. ``fused``: one pass over each weight in place of ten (940 units: +50 %)."""

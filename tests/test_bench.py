@@ -5,8 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parent.parent
 
 
@@ -25,7 +23,6 @@ def test_benchmark_runs_on_a_slice(tmp_path):
     assert (tmp_path / "chart.png").read_bytes()[:4] == b"\x89PNG"
 
 
-@pytest.mark.skipif(not (ROOT / "benchmarks/results.json").exists(), reason="`make bench` has not been run yet")
 def test_shipped_results_are_whole():
     """The table and the chart that the README shows belong to the measured numbers."""
     results = json.loads((ROOT / "benchmarks/results.json").read_text())
@@ -34,3 +31,12 @@ def test_shipped_results_are_whole():
         if model != "measured":
             assert len(row["peers"]) == 4 and len(row["final_errors"]) == 6
             assert f"**{row['ratio_to_limit']:.2f}** of the limit and **{row['ratio_to_best_peer']:.2f}** times" in table
+
+
+def test_sweep_speed_measures_every_layout(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import sweep_speed
+
+    sweep_speed.main(tmp_path, images=256, rounds=1, groups=([4, 8],))
+    header, _, row = [line for line in (tmp_path / "SWEEP.md").read_text().splitlines() if line.startswith("|")]
+    assert all(layout in header for layout in sweep_speed.LAYOUTS) and row.startswith("| 4, 8 |")

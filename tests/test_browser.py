@@ -156,7 +156,7 @@ def test_notebook_runs_in_jupyterlab(browser, lab, notebook):
             run_all(page)  # Run all twice
         SHOTS.mkdir(parents=True, exist_ok=True)
         height = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-WindowedPanel-outer").evaluate("panel => panel.scrollHeight")
-        for theme in ("light", "dark") if panels.count() else ("light",):
+        for theme in ("light", "dark"):
             if theme == "dark":
                 page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
                 page.wait_for_timeout(1500)
