@@ -148,7 +148,13 @@ for seed in range(3):
     paths.append(path)
     linear_errors.append(reconstruction_error(linear, fashion["validation"].images))
 paths = np.array(paths)  # (seeds, 1 + EPOCHS, 10)
+largest = paths[:, -1, 0]
+print(f"your guess: {my_angle}°    measured: {largest.mean():.1f}° ± {largest.std(ddof=1):.1f}° over three seeds")
 
+# %% [markdown]
+# Four of the ten angles on their way, mean of the three seeds:
+
+# %%
 fig, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")
 look = {"color": plots.colour("linear"), "markevery": max(1, EPOCHS // 8)}
 for i, (label, marker) in enumerate((("largest angle", "o"), ("second largest", "s"), ("third largest", "D"))):
@@ -156,8 +162,6 @@ for i, (label, marker) in enumerate((("largest angle", "o"), ("second largest", 
 ax.plot(paths[:, :, -1].mean(0), ":", marker="v", label="smallest", **look)
 ax.set(xlabel="epoch", ylabel="principal angle to PCA (degrees)", ylim=(0, 92))
 ax.legend()
-largest = paths[:, -1, 0]
-print(f"your guess: {my_angle}°    measured: {largest.mean():.1f}° ± {largest.std(ddof=1):.1f}° over three seeds")
 plots.finish(
     fig,
     f"Gradient descent turns towards PCA's subspace: the largest of ten angles falls from {paths[:, 0, 0].mean():.0f}° "
@@ -167,17 +171,21 @@ plots.finish(
     "larger ones fall last.",
 )
 
+# %% [markdown]
+# Does the error agree? And how far apart are the variances of the components around the tenth, where the cut is made?
+
 # %%
 best = pca["FashionMNIST"].error(fashion["validation"].images, K)
 excess = np.array(linear_errors) / best - 1
 print(f"validation error: PCA {best:.5f}, linear autoencoder {np.mean(linear_errors):.5f} ± {np.std(linear_errors, ddof=1):.5f}")
 print(f"the autoencoder lies {excess.mean():+.1%} from PCA")
+ratio = pca["FashionMNIST"].explained_variance_ratio
+print("share of the variance, components 1 to 12:", " ".join(f"{share:.1%}" for share in ratio[:12]))
 
 # %% [markdown]
 # At the start the two subspaces have nothing to do with each other, as is usual for random directions in 784 dimensions. Then
-# the angles close one after the other. The last ones take longest, and for a good reason: the tenth and the eleventh
-# component hold almost the same variance, so trading one for the other costs almost no error, and gradient descent sees
-# almost no slope. (Baldi and Hornik proved in 1989 that the minimum is PCA's subspace and that there is no other minimum to
+# the angles close one after the other. The last takes longest, and for a good reason: the tenth and the eleventh component
+# hold small and similar shares, so trading one for the other costs little error, and gradient descent sees little slope. (Baldi and Hornik proved in 1989 that the minimum is PCA's subspace and that there is no other minimum to
 # get stuck in.)
 #
 # So are the ten pictures in the decoder's weights *the principal components*? **Predict**: yes or no?
@@ -294,8 +302,8 @@ live.groupby("model", sort=False)["validation_error"].agg(["mean", "std", "count
 my_sizes = [2, 5, 10, 20, 50, 100]  # strike out those where you expect PCA to be better
 
 # %% [markdown]
-# Both data sets, all sizes and several seeds take a while, so the table comes with the course (where a point was trained once
-# only, it has no error bar); set the switch to train it again.
+# Both data sets, all sizes and three seeds take a while, so the table comes with the course (the convolutional model, the
+# slowest, at three of the sizes); set the switch to train it again.
 
 # %%
 from pathlib import Path
@@ -314,8 +322,28 @@ if RECOMPUTE:
 trained = table[table["model"] != "PCA"]
 print(f"{len(trained)} trained models, {trained['seconds'].sum() / 60:.0f} minutes of training where the table was made")
 
+# %% [markdown]
+# First the verdict, a strict one: better than PCA means that *every* seed has the smaller test error.
+
 # %%
 error = table.groupby(["data_set", "model", "k"])["test_error"].agg(["mean", "std", "max"])
+
+
+def beats_pca(name, model):
+    """The code sizes at which every seed of a model has a smaller error than PCA."""
+    line = error.loc[(name, model)]
+    return [int(k) for k in line.index if line.loc[k, "max"] < error.loc[(name, "PCA", k), "mean"]]
+
+
+won = beats_pca("FashionMNIST", "stacked")
+print(f"your guess: {my_sizes}    the stacked model beats PCA on Fashion-MNIST at {won}")
+verdict = {name: {model: ", ".join(map(str, beats_pca(name, model))) or "never" for model in BUILD} for name in NAMES}
+pd.DataFrame(verdict).rename_axis("beats PCA, all seeds, at k =")
+
+# %% [markdown]
+# And by how much? Above the errors, below the same divided by PCA's.
+
+# %%
 fig, axes = plt.subplots(2, 2, figsize=(10, 7), sharex=True, sharey="row", layout="constrained")
 for column, name in zip(axes.T, NAMES):
     linear_best = error.loc[(name, "PCA"), "mean"]
@@ -332,30 +360,15 @@ for column, name in zip(axes.T, NAMES):
 axes[0, 0].set_ylabel("test error per pixel (logarithmic)")
 axes[1, 0].set_ylabel("error / PCA's error at the same k")
 axes[0, 0].legend(fontsize=9)
-
-
-def beats_pca(name, model):
-    """The code sizes at which every seed of a model has a smaller error than PCA."""
-    line = error.loc[(name, model)]
-    return [int(k) for k in line.index if line.loc[k, "max"] < error.loc[(name, "PCA", k), "mean"]]
-
-
-won = beats_pca("FashionMNIST", "stacked")
-print(f"your guess: {my_sizes}    the stacked model beats PCA on Fashion-MNIST at {won}")
+lost = sorted(set(table["k"]) - set(won))
 plots.finish(
     fig,
-    f"Depth wins while the code is small: on Fashion-MNIST the stacked model beats PCA up to k = {max(won)}, and loses "
-    f"at k = {max(table['k'])}"
-    if max(won) < max(table["k"]) else "On Fashion-MNIST the stacked model beats PCA at every size",
-    "Above: test error against code size on both data sets, mean over the seeds with one standard deviation. Below: the same "
+    f"Depth wins while the code is small: on Fashion-MNIST the stacked model beats PCA up to k = {max(won)}, "
+    f"not at {' and '.join(map(str, lost))}",
+    "Above: test error against code size on both data sets, mean over three seeds with one standard deviation. Below: the same "
     "divided by PCA's error; under 1 is better than PCA. The stacked and the convolutional model gain most at small k; the stacked "
     "one stops improving. The linear code stays near PCA on Fashion-MNIST and falls far below it on MNIST as k grows.",
 )
-
-# %%
-verdict = {name: {model: ", ".join(map(str, beats_pca(name, model))) or "never" for model in BUILD} for name in NAMES}
-verdict = pd.DataFrame(verdict)
-verdict.rename_axis("beats PCA, all seeds, at k =")
 
 # %% [markdown]
 # Now the seminar's sentence can be finished. An autoencoder is better than PCA
@@ -363,7 +376,7 @@ verdict.rename_axis("beats PCA, all seeds, at k =")
 # - **when it bends and the code is small.** A handful of numbers can name a garment and its size, and a deep decoder knows the
 #   rest. That knowledge is stored in its weights and need not pass through the code.
 # - **when its code can use every unit.** The chapter's ReLU code wastes some, and lies behind the linear code everywhere.
-# - **when the last layer suits the pictures.** Look at MNIST with a wide code: one linear layer and a *sigmoid* halve PCA's
+# - **when the last layer suits the pictures.** Look at MNIST with a wide code: one linear layer and a *sigmoid* nearly halve PCA's
 #   error. Most pixels of a digit are black or white, and a sigmoid gives both for nothing by saturating, while PCA must add
 #   up its components to hit 0 or 1 exactly. Clothes are grey; there the same sigmoid gains little.
 # - **and not when a deep model is narrow, and trained briefly.** Beyond ten or twenty numbers the hourglass hardly improves:
@@ -395,16 +408,20 @@ def error_for_every_k(name):
 curve = {name: error_for_every_k(name) for name in NAMES}
 assert abs(curve["MNIST"][10] - pca["MNIST"].error(parts["MNIST"]["validation"].images, 10)) < 1e-6  # the shortcut is right
 
+# %% [markdown]
+# Both curves in one figure, and with them the hourglass from the table, measured on the same validation images:
+
+# %%
 fashion_is_harder = curve["FashionMNIST"][:301] > curve["MNIST"][:301]
 crossing = int(np.nonzero(~fashion_is_harder)[0].max()) + 1  # from here to k = 300 the clothes are harder
 fig, ax = plt.subplots(figsize=(8, 4.4), layout="constrained")
 for name, style in zip(NAMES, ("-", "--")):
     ax.plot(range(2, 301), curve[name][2:301], style, color=plots.colour("PCA"), label=f"PCA, {name}")
-    line = error.loc[(name, "stacked"), "mean"]
+    line = table[(table["data_set"] == name) & (table["model"] == "stacked")].groupby("k")["validation_error"].mean()
     fill = "full" if style == "-" else "none"
     ax.plot(line.index, line, style, marker="D", fillstyle=fill, color=plots.colour("stacked"), label=f"stacked, {name}")
 ax.axvline(crossing, color="#777777", linestyle=":", label=f"PCA's curves cross, k = {crossing}")
-ax.set(xlabel="numbers in the code, k (logarithmic)", ylabel="error per pixel (logarithmic)", xscale="log", yscale="log")
+ax.set(xlabel="numbers in the code, k (logarithmic)", ylabel="validation error per pixel (logarithmic)", xscale="log", yscale="log")
 ax.set_xticks([2, 5, 10, 20, 50, 100, 200], [2, 5, 10, 20, 50, 100, 200])
 ax.minorticks_off()
 ax.legend()
@@ -416,7 +433,8 @@ plots.finish(
 )
 
 # %% [markdown]
-# Both answers are right, one on each side of the crossing. The networks' curves cross, too, and at other places:
+# Both answers are right, one on each side of the crossing. Do the networks' curves cross, too? From the table, which knows
+# only some sizes:
 
 # %%
 for model in ("PCA", *BUILD):
@@ -425,7 +443,8 @@ for model in ("PCA", *BUILD):
     print(f"{model:<20} the clothes are harder from k = {later[0] if later else 'beyond the table'} on, of {list(gap.index)}")
 
 # %% [markdown]
-# Put the question in all its forms, for PCA, into one table:
+# They do, the hourglass's sooner than the others. So the answer depends on the model as well. Put the question in
+# all its forms, for PCA, into one table:
 
 # %%
 def numbers_for(limit, name):
@@ -490,6 +509,9 @@ def scatter(ax, points, names=fashion["test"].class_names):
         ax.scatter(*chosen.T, s=9, marker=plots.MARKERS[c], color=plots.CLASS_COLOURS[c], alpha=0.6, linewidths=0, label=name)
 
 
+# %% [markdown]
+# How well does a map sort the classes? We ask each point's fifteen nearest neighbours on the map to vote on its class.
+
 # %%
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -503,7 +525,10 @@ def neighbours_agree(points, draws=5):
         scores.append(KNeighborsClassifier(15).fit(points[known], labels[known]).score(points[asked], labels[asked]))
     return np.mean(scores), np.std(scores, ddof=1)
 
+# %% [markdown]
+# The two maps, and over each of them how well neighbours agree:
 
+# %%
 agree = {name: neighbours_agree(points) for name, points in maps.items()}
 fig, axes = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
 for ax, (name, points) in zip(axes, maps.items()):
@@ -522,7 +547,7 @@ plots.finish(
 # Colours tell where the classes lie, pictures tell what the two numbers *mean*. We put small images at the places of their
 # codes, one wherever there is room.
 
-# %% tags=["readme"]
+# %%
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 
@@ -538,7 +563,10 @@ def thumbnails(ax, points, apart=0.055):
     ax.scatter(*points.T, s=0)  # so that the axes know their limits
     ax.margins(0.06)
 
+# %% [markdown]
+# Dark on white here, as on paper: bright cloth is drawn dark.
 
+# %% tags=["readme"]
 fig, axes = plt.subplots(1, 2, figsize=(12, 6.2), layout="constrained")
 for ax, (name, points) in zip(axes, maps.items()):
     thumbnails(ax, points)
@@ -552,7 +580,13 @@ plots.finish(
 
 # %% [markdown]
 # Follow one direction on either map and watch what changes: cloth becomes brighter, trousers widen into dresses, shoes grow a
-# shaft. There are also large empty regions. What would the decoder draw there? Lesson 8 needs an answer.
+# shaft. There are also large empty regions. What would the decoder draw there? Move the cross over the hourglass's map and
+# see (also with the arrow keys, in JupyterLab and Colab; elsewhere you see where it starts). Lesson 8 takes this up.
+
+# %%
+from course_utils import widgets
+
+widgets.code_map(flat[1], torch.from_numpy(maps["stacked, 2 numbers"]), fashion["test"].labels[:2000], fashion["test"].class_names)
 
 # %% [markdown]
 # ## 6. t-SNE: beautiful, and easy to over-read
@@ -606,8 +640,8 @@ honest = pd.DataFrame({
 honest
 
 # %% [markdown]
-# Read the column of neighbours from the top: how little is lost from 784 pixels to ten numbers, and how much more from ten to
-# two. t-SNE draws the most faithful flat map, because that is all it is asked to do; it needs the whole set at once, and
+# Read the column of neighbours from the top: from 784 pixels to ten numbers nothing is lost that the deviation would not cover,
+# from ten to two something, and with PCA very much. t-SNE draws the most faithful flat map, because that is all it is asked to do; it needs the whole set at once, and
 # cannot place image 2,001. The autoencoder's map is less tidy, and works in both directions.
 #
 # <details><summary><b>Check yourself.</b> You must shrink a million images to 20 numbers each, on a machine without a GPU, today, and tomorrow

@@ -70,7 +70,7 @@ def test_shipped_table_stacked_beats_pca_while_the_code_is_small(name, record):
 def test_shipped_table_the_sigmoid_alone_beats_pca_on_digits(record):
     cured, linear = shipped("MNIST", "cured"), shipped("MNIST", "PCA")
     record("linear code with sigmoid / PCA at k = 50", round(float(cured[50].mean() / linear[50][0]), 2))
-    assert all((cured[k] < 0.8 * linear[k]).all() for k in (50, 100))
+    assert all((cured[k] < 0.65 * linear[k]).all() for k in (50, 100))  # nearly half
 
 
 def test_shipped_table_the_relu_code_is_behind_the_linear_code(record):
@@ -78,6 +78,16 @@ def test_shipped_table_the_relu_code_is_behind_the_linear_code(record):
         relu, cured = shipped(name, "chapter"), shipped(name, "cured")
         record(f"{name}: ReLU code / linear code at k = 10", round(float(relu[10].mean() / cured[10].mean()), 2))
         assert all(relu[k].min() > cured[k].max() for k in (5, 10, 20))
+        assert all(relu[k].mean() > cured[k].mean() for k in relu)  # at every size
+
+
+def test_shipped_table_has_three_seeds_and_convolution_beats_pca_up_to_fifty(record):
+    table = pd.read_csv(TABLE)
+    assert (table[table["model"] != "PCA"].groupby(["data_set", "model", "k"])["seed"].nunique() == 3).all()
+    for name in ("FashionMNIST", "MNIST"):
+        convolutional, linear = shipped(name, "convolutional"), shipped(name, "PCA")
+        record(f"{name}: convolutional / PCA at k = 50, largest of three seeds", round(float(convolutional[50].max() / linear[50][0]), 2))
+        assert all((convolutional[k] < linear[k]).all() for k in (5, 10, 50))
 
 
 @pytest.mark.slow
