@@ -177,16 +177,15 @@ def chart(results: dict, path: Path) -> None:
         spread = [[rate["median"] / 1000 - rate["min"] / 1000 for rate in bars.values()], [rate["max"] / 1000 - rate["median"] / 1000 for rate in bars.values()]]
         colours = [plots.PALETTE["cured"]] + [plots.PALETTE["baseline"]] * (len(bars) - 1)
         drawn = ax.barh(list(bars), rates, color=colours, xerr=spread, ecolor="black", capsize=2)
-        ax.bar_label(drawn, [f" {rate:.3g}" for rate in rates], padding=6, fontsize=9)
-        ax.axvline(row["limit"]["median"] / 1000, linestyle="--", color="black", label="limit of this machine")
-        ax.set(title=model, xlabel="thousand images per second", xlim=(0, 1.25 * max(*rates, row["limit"]["median"] / 1000)))
+        ax.bar_label(drawn, [f" {rate:.3g}" for rate in rates], padding=6, fontsize=9, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5})
+        ax.axvline(row["limit"]["median"] / 1000, linestyle="--", color="black", zorder=0)
+        ax.set(title=model, xlabel="thousand images per second", xlim=(0, 1.4 * max(*(rate["max"] / 1000 for rate in bars.values()), row["limit"]["median"] / 1000)))
         ax.invert_yaxis()
         if ax is not axes[0]:
             ax.set_yticklabels([])
-    axes[0].legend(frameon=False, fontsize=8, loc="lower right")
     best = [row["ratio_to_best_peer"] for row in table.values() if row["best_peer"]]
     title = f"fit trains {min(best):.1f} to {max(best):.1f} times as fast as the best other framework" if best else "Training speed of fit"
-    plots.finish(fig, title, f"Images per second while training, medians of interleaved rounds, black lines from least to most. {results['machine']}.").savefig(path, dpi=150)
+    plots.finish(fig, title, f"Images per second while training, medians of interleaved rounds, black lines from least to most; dashed: the limit of this machine. {results['machine']}.").savefig(path, dpi=150)
 
 
 def machine() -> str:
