@@ -16,7 +16,7 @@ import pytest
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 import build  # noqa: E402
 
 ABSENT = ("autoencoder_course", "__editable__", "torchinfo", "pip", "_distutils_hack", "distutils-precedence")
@@ -54,7 +54,7 @@ def packages(python) -> dict[str, str]:
     return {package["name"]: package["version"] for package in listed}
 
 
-def run(notebook: Path, colab, monkeypatch, cells=None, address=None):
+def run(notebook: Path, colab, monkeypatch, cells=None):
     """Run only the notebook's file in the empty folder; returns the executed notebook."""
     _, content, environment = colab
     for name, value in environment.items():
@@ -62,8 +62,9 @@ def run(notebook: Path, colab, monkeypatch, cells=None, address=None):
     monkeypatch.setenv("COURSE_DATA", "sample")
     monkeypatch.setenv("COURSE_PROGRESS", "0")
     nb = nbformat.read(notebook, as_version=4)
-    assert build.address() in nb.cells[1].source
-    nb.cells[1].source = nb.cells[1].source.replace(build.address(), address or ROOT.as_uri())
+    bootstrap = next(cell for cell in nb.cells if cell.cell_type == "code")
+    assert build.address() in bootstrap.source
+    bootstrap.source = bootstrap.source.replace(build.address(), ROOT.as_uri())
     nb.cells = nb.cells[:cells]
     where = {"metadata": {"path": str(content)}}
     return NotebookClient(nb, kernel_name="colab", timeout=900, resources=where).execute()
@@ -90,6 +91,19 @@ def test_lesson_01_runs_to_the_end(colab, monkeypatch):
     assert packages(python)["torch"] == before
 
 
+def test_exercise_01_checks_itself_to_the_end(colab, monkeypatch, tmp_path):
+    """The student version, its answers filled in: every cell runs, every check under a stub is content."""
+    from grading.corpus.build import Case, notebook
+
+    path = tmp_path / "01_dense_autoencoder.ipynb"
+    path.write_bytes(notebook(Case("a student", path.stem)))
+    nb = run(path, colab, monkeypatch)
+    code = [cell for cell in nb.cells if cell.cell_type == "code" and cell.source]
+    assert all(cell.execution_count for cell in code)
+    checks = ["".join(output.get("text", "") for output in cell.outputs) for cell in code if cell.metadata.get("nbgrader", {}).get("grade")]
+    assert len(checks) == 3 and all("✓" in text and "✗" not in text for text in checks), checks
+
+
 def test_without_the_repository_one_sentence_says_what_to_do(colab, monkeypatch, tmp_path):
     source = build.BOOTSTRAP.replace("{address}", (tmp_path / "nowhere").as_uri()).replace('find_spec("course_utils")', 'find_spec("course_is_missing")')
     done = subprocess.run([colab[0], "-c", source], capture_output=True, text=True)
@@ -97,7 +111,7 @@ def test_without_the_repository_one_sentence_says_what_to_do(colab, monkeypatch,
     assert done.stderr.strip().splitlines()[-1] == "The course's package could not be installed: check the network, then run this cell again."
 
 
-@pytest.mark.parametrize("notebook", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("notebook", sorted([*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "exercises").glob("*/*.ipynb")]), ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_badge_points_to_the_notebooks_own_file(notebook):
     slug = build.address().split("://", 1)[1].split("/", 1)[1]
-    assert f"(https://colab.research.google.com/github/{slug}/blob/main/notebooks/{notebook.name})" in nbformat.read(notebook, as_version=4).cells[0].source
+    assert f"(https://colab.research.google.com/github/{slug}/blob/main/{notebook.relative_to(ROOT).as_posix()})" in nbformat.read(notebook, as_version=4).cells[0].source
