@@ -202,8 +202,9 @@ def grade_or_say(submission: collect.Submission, secret: str, bwrap: str | None,
         return Result(submission.student, submission.exercise, "not graded", notes=[f"The grader failed: {type(error).__name__}: {error}"])
 
 
-def end_with_parent() -> None:
-    """In a worker: leave as soon as the grading command is gone, killed or not; its box goes with it."""
+def start_worker() -> None:
+    """In a worker: print nothing, and leave as soon as the grading command is gone, killed or not; its box goes with it."""
+    sys.stdout = open(os.devnull, "w")
     threading.Thread(target=lambda: (multiprocessing.parent_process().join(), os._exit(1)), daemon=True).start()
 
 
@@ -308,7 +309,7 @@ def run(source: Path, out: Path, *, students: list[str] = (), only: str = "", jo
     report.write_grades(out / "grades.csv", list(results.values()), exercises, work)  # from here on no old mark stands in the table
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # one submission for each core: more threads would only be in each other's way
-    with concurrent.futures.ProcessPoolExecutor(jobs or os.cpu_count() or 1, mp_context=multiprocessing.get_context("spawn"), initializer=end_with_parent) as pool:
+    with concurrent.futures.ProcessPoolExecutor(jobs or os.cpu_count() or 1, mp_context=multiprocessing.get_context("spawn"), initializer=start_worker) as pool:
         if todo and check_grader:
             started = sorted({submission.exercise for submission, _ in todo})
             say(f"first the solution and the untouched exercise of {', '.join(started)}, as a check of the grader …")
