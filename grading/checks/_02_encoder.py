@@ -13,7 +13,7 @@ from grading.secret_images import altered
 # 1. frozen, with a head
 
 def given_encoder(random):
-    k, classes = 5 + int(torch.randint(0, 20, (1,), generator=random)), 4 + int(torch.randint(0, 8, (1,), generator=random))
+    k, classes = 5 + int(torch.randint(0, 20, (1,), generator=random)), 4 + int(torch.randint(0, 6, (1,), generator=random))  # never ten: a ten typed in must show
     return {"k": k, "classes": classes, "weight": torch.randn(k, 784, generator=random) / 28, "bias": torch.randn(k, generator=random), "images": torch.rand(50, 1, 28, 28, generator=random)}
 
 
