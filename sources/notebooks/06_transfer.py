@@ -353,10 +353,9 @@ plots.finish(fig, f"Fine-tuning gains {gain[:, 0].mean():+.1f} points at 100 lab
 # <details><summary><b>Check yourself.</b> Logistic regression on raw pixels does so well with a hundred labels. Does that
 # make the autoencoder useless?</summary>
 #
-# It makes the comparison honest. Fashion-MNIST images are centred and alike, so pixels are good features already; a simple
-# model on them is hard to beat with few labels. Compare "from scratch" with it: a network with as many parameters as ours
-# is the wrong tool for a hundred images. What pre-training buys is that the network becomes usable there. On photographs,
-# where pixels mean little, the gap is far larger.
+# It makes the comparison honest. Fashion-MNIST images are centred and alike, so pixels are good features already, and a
+# simple model on them is hard to beat with few labels. What pre-training buys this network is that it catches up with them.
+# On photographs, where a single pixel means little, the gap is far larger.
 # </details>
 #
 # ## 5. Which code knows most about clothes?
