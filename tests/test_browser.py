@@ -157,9 +157,8 @@ def test_notebook_runs_in_jupyterlab(browser, lab, notebook):
         SHOTS.mkdir(parents=True, exist_ok=True)
         height = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-WindowedPanel-outer").evaluate("panel => panel.scrollHeight")
         for theme in ("light", "dark"):
-            if theme == "dark":
-                page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
-                page.wait_for_timeout(1500)
+            page.evaluate(f"window.jupyterapp.commands.execute('apputils:change-theme', {{theme: 'JupyterLab {theme.title()}'}})")
+            page.wait_for_timeout(1500)  # the theme of the last notebook's second shot is remembered
             page.set_viewport_size({"width": 1400, "height": min(height + 150, 16_000)})
             page.locator(".jp-Cell").first.scroll_into_view_if_needed()
             page.wait_for_timeout(2500)  # until all is laid out anew
