@@ -51,6 +51,9 @@ plain_codes = apply_in_batches(plain[0], train.images)  # (N, 20)
 deviation = float(plain_codes.std(dim=0).mean())
 print(f"{len(train):,} images ({train.source} data)    your guess: {my_deviation}    measured: {deviation:.1f}")
 
+# %% [markdown]
+# What does the decoder make of codes that we draw ourselves, from the standard normal distribution?
+
 # %%
 torch.manual_seed(0)
 with torch.no_grad():
@@ -120,8 +123,7 @@ print(f"reparameterised:   a gradient can pass: {z.requires_grad};  dz/dµ = {mu
 
 # %% [markdown]
 # > **Pitfall.** `torch.exp(log_var)` is the *variance*; the noise must be multiplied by the *deviation*, `torch.exp(log_var /
-# > 2)`. With the half forgotten the model still trains, and every figure of this lesson still looks plausible. Only a test of
-# > the draw's variance notices.
+# > 2)`. With the half forgotten the model still trains, and no error message comes. Only a test of the draw's variance notices.
 #
 # <details><summary><b>Check yourself.</b> Without anything else in the loss, what would training do with σ?</summary>
 #
@@ -242,8 +244,8 @@ plots.bars(
 
 # %% [markdown]
 # The variational model has to draw from a noisy code and pays for every nat that it stores; on the full data it therefore
-# reconstructs worse than the plain model. (After a short training on the small sample the difference may not show
-# yet.) What the price bought is the next section.
+# reconstructs worse than the plain model, though it trained two epochs longer. (After a short training on the small sample
+# the difference may not show yet.) What the price bought is the next section.
 
 # %% [markdown]
 # ## 5. New images
@@ -255,6 +257,7 @@ plots.bars(
 # %%
 from sklearn.mixture import GaussianMixture
 
+WAYS = ("plain, N(0, I)", "plain, perturbed", "plain, mixture", "variational from N(0, I)")
 mixture = GaussianMixture(10, reg_covar=1e-4, random_state=0).fit(plain_codes[:10_000].double().numpy())
 
 
@@ -273,8 +276,10 @@ def sample(way, n, seed):
     codes = mixture.set_params(random_state=seed).sample(n)[0]
     return plain[1](torch.from_numpy(codes).float()[torch.randperm(n)])
 
+# %% [markdown]
+# Twelve of each:
 
-WAYS = ("plain, N(0, I)", "plain, perturbed", "plain, mixture", "variational from N(0, I)")
+# %%
 plots.image_rows(
     {way: sample(way, 12, seed=1) for way in WAYS} | {"real": test.images[:12]},
     "The plain model needs help to find its codes; the variational one draws garments from bare noise",
@@ -284,7 +289,7 @@ plots.image_rows(
 # %% [markdown]
 # Looking is not measuring. Lesson 4's measure was the distance to the nearest real image (root mean square per pixel). We
 # take it in two directions. From each of 1,000 samples to the nearest of 5,000 training images: do samples lie **close** to
-# real ones? And from each of 1,000 validation images (667 in the small sample) to the nearest of the 1,000 samples:
+# real ones? And from each of 1,000 validation images (fewer in the small sample) to the nearest of the 1,000 samples:
 # **coverage**, are all kinds of garments there? Real images, measured in the same way, are the scale. The mean image, a
 # thousand times, is the trap.
 
@@ -304,6 +309,9 @@ for seed in range(3):
         measured.append({"way": way, "closeness": nearest(new, pool), "coverage": nearest(asked, new)})
 measured = pd.DataFrame(measured).groupby("way", sort=False).agg(["mean", "std"])
 measured.round(4)
+
+# %% [markdown]
+# The same as a picture; to the lower left is near and complete.
 
 # %%
 fig, ax = plt.subplots(figsize=(8, 4.8), layout="constrained")
@@ -330,7 +338,8 @@ plots.finish(
 # everything. A small distance is no proof of a good sample; one aims at the real images' value, not at zero.
 #
 # The vertical axis is harder to fool (though blur helps here, too): whoever draws one thing again and again misses the rest.
-# Random codes in the plain model do just that; the variational model draws every kind from bare noise. And the mixture of
+# Random codes in the plain model do just that; the variational model, from bare noise, misses no more by this measure than a
+# thousand real images do. And the mixture of
 # Gaussians? It does at least as well, honestly measured: to know where the codes lie is worth much, and fitting a density
 # *afterwards* is a fair rival (Ghosh et al., 2020). But it needs a second model, fitted on stored codes; the variational one has
 # the density built in, and the map of the next section.
@@ -363,9 +372,9 @@ ax.set_yticks(middles, [f"{value:.1f}" for value in steps.flip(0)[::2]])
 ax.set(xlabel="first number of the code", ylabel="second number of the code")
 plots.finish(
     fig,
-    "One sheet, all garments: each passes into the next, and only the borders are pale",
+    "One sheet, all garments: each passes into the next, through pale mixtures in the middle",
     "225 images decoded from a grid of two-dimensional codes (dark on white). Shoes, bags, trousers, tops and coats "
-    "have regions that pass into one another.",
+    "have regions that pass into one another; in the middle, where several meet, the images are pale.",
 )
 
 # %% [markdown]
@@ -390,6 +399,9 @@ def moments_of(model, images):
     """mu and log sigma^2 for all images, a batch at a time: each (N, latent_dim)."""
     return tuple(torch.cat(parts) for parts in zip(*(model[0].moments(batch) for batch in images.split(1000))))
 
+
+# %% [markdown]
+# We count by this rule, and weigh each unit by its KL besides:
 
 # %%
 mu, log_var = moments_of(variational, validation.images)
@@ -473,6 +485,9 @@ def balanced(distortion, beta):
     return loss
 
 
+# %% [markdown]
+# One function trains with such a loss and reports on the validation images; the table further down was made by it.
+
 # %% tags=["beta-table"]
 def train_with(distortion, beta, seed, train, validation, epochs=4, latent_dim=20):
     """One variational autoencoder and what it does on the validation images."""
@@ -490,6 +505,9 @@ def train_with(distortion, beta, seed, train, validation, epochs=4, latent_dim=2
     }
     return row, model, history
 
+
+# %% [markdown]
+# Four epochs with the mean in place of the sum:
 
 # %%
 collapsed_row, collapsed, collapsed_history = train_with("squared error, averaged", 1.0, 0, train, validation)
@@ -536,6 +554,9 @@ summary = table.groupby(["distortion", "beta"], sort=False)[["active_units", "kl
 print(f"{len(table)} trained models, {table['seconds'].sum() / 60:.0f} minutes of training where the table was made")
 summary.round(4)
 
+# %% [markdown]
+# The rows with cross-entropy as three curves over $\beta$:
+
 # %%
 swept = summary.loc["cross-entropy, summed"].sort_index()
 labels = {"active_units": f"active units (of {K})", "kl": "KL (nats for each image)", "error": "validation error per pixel"}
@@ -562,7 +583,7 @@ plots.finish(
 # There is no right $\beta$, only a purpose. A small one gives a good autoencoder whose space has holes; a large one a few tidy
 # units (Higgins et al., 2017, hoped that each would mean one thing) and blurred images; too large a one nothing at all.
 #
-# > **Pitfall.** The limit of .01 is a convention. At the right end of the figure several units still pass it, although all of
+# > **Pitfall.** The limit of .01 is a convention. At the right end of the figure some units still pass it, although all of
 # > them together carry next to nothing: they only tremble. Report the KL beside the count.
 #
 # <details><summary><b>Check yourself.</b> Is an inactive unit always a defect?</summary>
