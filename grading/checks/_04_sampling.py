@@ -160,10 +160,10 @@ def judge_draw(given, answers):
     value, limit = measure_draw(given, answers)
     if not value < limit:
         raise Wrong(f"the mean distance between pictures and real ones, in the worse direction, is {value:.2f} of that among real pictures, expected below {limit:g}. Likely causes: units drawn one by one, one single Gaussian, kinds that are missing")
-    samples = metrics.apply_in_batches(pretrained.load("dae")[1], codes.float())
-    copied = float((distances(samples, given["_train"]).amin(1) < distances(given["_other"], given["_train"]).amin(1).quantile(0.01)).double().mean())
-    if copied > 0.1:
-        raise Wrong(f"{copied:.0%} of the pictures are copies of training images")
+    real, known = metrics.apply_in_batches(pretrained.load("dae")[0], given["_other"]).double(), known.double()
+    copied = float((torch.cdist(codes, known).amin(1) < torch.cdist(real, known).amin(1).quantile(0.01)).double().mean())
+    if copied > 0.05:
+        raise Wrong(f"{copied:.0%} of the codes are copies of training codes: they lie nearer to one than 99 of 100 codes of real pictures do")
 
 
 QUESTIONS = [

@@ -106,6 +106,6 @@ return torch.from_numpy(distance[:, 0]) / 784**0.5, torch.from_numpy(index[:, 0]
     Case("wrong 4, no seed", E, mixture(seed="None"), (DRAW,), say="one seed"),
     Case("wrong 4, training codes", E, draw("return codes[torch.randperm(len(codes))[:n]]"), (DRAW,), say="one training image"),
     Case("wrong 4, the chapter's recipe", E, draw("some = codes[torch.randperm(len(codes))[:n]]\nreturn (some * (1 + torch.randn(some.shape))).clamp(min=0)"), (DRAW,), say="one training image"),
-    Case("wrong 4, training codes and a little noise", E, draw("return codes[torch.randperm(len(codes))[:n]] + 0.002 * torch.rand(n, codes.shape[1])"), (DRAW,), say="copies"),
+    Case("wrong 4, training codes and a little noise", E, draw("return codes[torch.randperm(len(codes))[:n]] + 0.02 * torch.rand(n, codes.shape[1])"), (DRAW,), say="copies"),
     Case("wrong 4, the mean code", E, draw("return (codes.mean(0) + 0.1 * torch.randn(n, codes.shape[1])).clamp(min=0)"), (DRAW,)),
 ]
