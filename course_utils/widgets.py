@@ -47,8 +47,7 @@ class Panel(ipywidgets.VBox):
     def _update(self, change: object = None) -> None:
         figure, self.sentence = self._draw(**{name: control.value for name, control in self._controls.items()})
         buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=80)
-        plt.close(figure)
+        figure.savefig(buffer, format="png", dpi=80, pil_kwargs={"compress_level": 1})
         self._image.value = buffer.getvalue()
         self._words.value = f'<span role="status" aria-live="polite">{html.escape(self.sentence)}</span>'
 
@@ -65,13 +64,13 @@ class Panel(ipywidgets.VBox):
 
 
 def _row(images: Mapping[str, Tensor]) -> Figure:
-    """A few images beside each other, each under its name."""
-    fig, axes = plt.subplots(1, len(images), figsize=(2.1 * len(images), 2.4), squeeze=False, layout="constrained")
+    """A few images beside each other, each under its name; laid out by hand, since a layout engine would draw everything twice."""
+    fig = Figure(figsize=(2.1 * len(images), 2.4))
+    axes = fig.subplots(1, len(images), squeeze=False, gridspec_kw={"left": 0.01, "right": 0.99, "bottom": 0.02, "top": 0.83, "wspace": 0.05})
     for ax, (name, image) in zip(axes[0], images.items()):
         ax.imshow(image.reshape(28, 28).numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         ax.set_title(name, fontsize=10)
         ax.axis("off")
-    fig.get_layout_engine().set(h_pad=0.1)
     return fig
 
 
@@ -161,18 +160,22 @@ def code_map(decoder: Callable[[Tensor], Tensor], codes: Tensor, labels: Tensor,
     shown = torch.linspace(0, len(codes) - 1, min(len(codes), 1000)).long()
     points, classes = codes[shown].numpy(), labels[shown].numpy()
 
+    fig = Figure(figsize=(8.4, 4.2))  # drawn once; then only the cross and the image change
+    ax, right = fig.subplots(1, 2, gridspec_kw={"left": 0.08, "right": 0.99, "bottom": 0.13, "top": 0.92, "width_ratios": [1.3, 1], "wspace": 0.45})
+    for c in np.unique(classes):
+        ax.scatter(*points[classes == c].T, s=9, color=plots.CLASS_COLOURS[c], marker=plots.MARKERS[c], label=class_names[c])
+    (cross,) = ax.plot(*middle, "+", color="black", markersize=22, markeredgewidth=3)
+    ax.set(xlabel="code unit 1", ylabel="code unit 2")
+    ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    picture = right.imshow(np.zeros((28, 28)), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    right.set_title("decoded at the cross", fontsize=10)
+    right.axis("off")
+
     def draw(x: float, y: float) -> tuple[Figure, str]:
         with torch.no_grad():
             decoded = decoder(torch.tensor([[x, y]], dtype=codes.dtype))
-        fig, (ax, right) = plt.subplots(1, 2, figsize=(8.4, 4.2), width_ratios=[1.8, 1], layout="constrained")
-        for c in np.unique(classes):
-            ax.scatter(*points[classes == c].T, s=9, color=plots.CLASS_COLOURS[c], marker=plots.MARKERS[c], label=class_names[c])
-        ax.plot(x, y, "+", color="black", markersize=22, markeredgewidth=3)
-        ax.set(xlabel="code unit 1", ylabel="code unit 2")
-        ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-        right.imshow(decoded.reshape(28, 28).numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        right.set_title("decoded at the cross", fontsize=10)
-        right.axis("off")
+        cross.set_data([x], [y])
+        picture.set_data(decoded.reshape(28, 28).numpy())
         near = classes[((points - np.array([x, y])) ** 2).sum(1).argmin()]
         return fig, f"The cross is at ({x:.2f}, {y:.2f}); the nearest code there belongs to the class {class_names[near]}."
 
