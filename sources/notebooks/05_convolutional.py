@@ -83,8 +83,8 @@ print(summary(autoencoder, input_size=(128, 1, 28, 28), col_names=("output_size"
 
 # %% [markdown]
 # It is the seminar's table to the last digit: 160, 4,640, 18,496 parameters on the way down, 18,464, 2,064 and 65 on the
-# way up, 43,889 in all, every one trainable. The chapter's dense `Encoder(10)` and `Decoder(10)` have 16,474 between them
-# for a code of ten numbers; here a filter of 9 weights serves all 784 places, and so 64 channels cost little.
+# way up, 43,889 in all, every one trainable. In the chapter's dense layer each weight serves one pixel; here a filter of 9
+# weights serves all 784 places, and so 64 channels cost little. (Section 4 counts what the dense models spend.)
 #
 # ### What pooling loses, and what a transposed convolution gives back
 #
@@ -128,9 +128,9 @@ history = fit(autoencoder, train, epochs=5, validation=validation, checkpoint="c
 history.table().round(4)
 
 # %% [markdown]
-# (After an interruption the same cell goes on where it stopped, thanks to the checkpoint.) A hundred epochs would take some
-# ten minutes, so the course ships the weights of a run that did them, made by `tools/make_weights.py` with the very call
-# above and `epochs=100`, together with its history.
+# (After an interruption the same cell goes on where it stopped, thanks to the checkpoint.) A hundred epochs would take
+# twenty times as long, so the course ships the weights of a run that did them, made by `tools/make_weights.py` with the very
+# call above and `epochs=100`, together with its history.
 #
 # **Predict.** The seminar did not tune anything, because "no overfitting was seen". How much larger than the training loss
 # is the validation loss after 100 epochs?
@@ -142,6 +142,7 @@ my_gap = 10  # per cent of the training loss
 long = pretrained.history("conv")
 gap = 100 * float((long.validation_loss / long.train_loss - 1).tail(10).mean())
 print(f"your guess: {my_gap} %    mean of the last ten epochs: {gap:+.1f} %")
+print(f"the shipped run took {long.seconds.sum() / 60:.0f} minutes where it was made")
 
 fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 ax.plot(long.epoch, long.train_loss, color=plots.colour("convolutional"), label="training, shipped run")
@@ -164,6 +165,9 @@ plots.finish(fig, f"After {len(long)} epochs validation lies {abs(gap):.1f} % {'
 shipped = pretrained.load("conv")
 for name, part in {"training": train, "validation": validation, "test": test}.items():
     print(f"{name:10}  {metrics.reconstruction_error(shipped, part.images[:5000]):.4f}")
+
+# %% [markdown]
+# The three agree but for the last digit. And this is what such an error looks like:
 
 # %% tags=["readme"]
 ten = one_of_each(test)
@@ -208,6 +212,9 @@ for order, change in {"in order": lambda x: x, "shuffled": shuffled}.items():
         model = build()
         fit(model, change(few), epochs=3)
         result[name, order] = metrics.reconstruction_error(model, change(validation.images))
+
+# %% [markdown]
+# Four errors, two for each model; their ratio is the factor.
 
 # %%
 table = pd.Series(result).unstack()
@@ -276,9 +283,9 @@ print("the new middle: ", small_code[0][-1], "and", small_code[1][0])
 
 # %% [markdown]
 # Four kinds of code at equal size: PCA; the dense model of lesson 1 with its linear code on centred images; the stacked
-# hourglass; the convolutional one. Each ran for the same eight epochs with a rate that falls to zero, and where the table
-# shows a ± three times, from different seeds (`tools/make_code_sizes.py`, full data); the table is shipped. Which of the
-# four do you expect to be best at 10 numbers, and will it still be best at 64?
+# hourglass; the convolutional one. Each ran for the same eight epochs with a rate that falls to zero, three times, from
+# different seeds (`tools/make_code_sizes.py`, full data); the table is shipped. (With 576 numbers the hourglass ran once.)
+# Which of the four do you expect to be best at 10 numbers, and will it still be best at 64?
 
 # %% tags=["prediction"]
 my_best_at_10, my_best_at_64 = "convolutional", "convolutional"  # or "PCA", "cured dense", "stacked"
@@ -291,7 +298,10 @@ summary_table = runs.groupby(["model", "k"]).test_error.agg(["mean", "std"]).res
 best = {k: summary_table[summary_table.k == k].set_index("model")["mean"].idxmin() for k in (10, 32, 64)}
 print(f"at 10: your guess {my_best_at_10}, measured {best[10]}    at 64: your guess {my_best_at_64}, measured {best[64]}")
 written = [f"{m:.4f}" + (f" ± {s:.4f}" if s > 0 else "") for m, s in zip(summary_table["mean"], summary_table["std"])]
-summary_table.assign(cell=written).pivot(index="k", columns="model", values="cell")
+summary_table.assign(cell=written).pivot(index="k", columns="model", values="cell").fillna("")
+
+# %% [markdown]
+# The same as a picture, for the three sizes that all four models have:
 
 # %%
 order = ["PCA", "cured dense", "stacked", "convolutional"]
@@ -301,8 +311,8 @@ for name in order:
     chosen = runs[(runs.model == name) & runs.k.isin(common)]
     series[name] = chosen.pivot(index="seed", columns="k", values="test_error").dropna().to_numpy()  # (seeds, sizes)
 plots.lines(common, series, f"At equal code size: {best[10]} leads at 10 numbers, {best[64]} at 64",
-            "Test error falls with the number of code units, one line for each kind of code. Bands of one "
-            "standard deviation, where several seeds were run, are hardly wider than the symbols.",
+            "Test error falls with the number of code units, one line for each kind of code. Shaded: one standard deviation over "
+            "three seeds; PCA has none, the convolutional model's is the widest.",
             xlabel="numbers in the code", ylabel="mean squared error per pixel", log_x=True, log_y=True)
 
 # %% [markdown]
@@ -342,7 +352,7 @@ for name, model in spent.items():
 my_learners = 10
 
 # %%
-few, seeds, starts = train.images[:1920], range(10), []
+few, seeds, starts = train.images[:3840], range(10), []
 for seed in seeds:
     for name, last in {"ReLU": nn.ReLU(), "sigmoid": nn.Sigmoid()}.items():
         torch.manual_seed(seed)
@@ -357,8 +367,11 @@ starts = pd.DataFrame(starts)
 all_black = float((validation.images[:1000] ** 2).mean())
 relu, sigmoid = (starts[starts["last"] == name] for name in ("ReLU", "sigmoid"))
 stuck = relu[relu.error > 0.99 * all_black]
-learned = int((sigmoid.error < 0.9 * all_black).sum())
-print(f"your guess: {my_learners} learn    with ReLU {10 - len(stuck)} of 10, with sigmoid {learned} of 10")
+stuck_sigmoid = sigmoid[sigmoid.error > 0.99 * all_black]
+print(f"your guess: {my_learners} learn    with ReLU {10 - len(stuck)} of 10, with sigmoid {10 - len(stuck_sigmoid)} of 10")
+
+# %% [markdown]
+# Model by model, beside the error of an image that is black all over:
 
 # %%
 fig, ax = plt.subplots(figsize=(7, 3.8), layout="constrained")
@@ -368,8 +381,8 @@ for frame, marker, name in ((relu, "o", "convolutional"), (sigmoid, "^", "cured"
     ax.plot(frame.seed, frame.error, marker, markersize=8, color=plots.colour(name), label=label)
 ax.set(xlabel="seed of the random start", ylabel="validation error per pixel", xticks=list(seeds), ylim=(0, 1.25 * all_black))
 ax.legend(frameon=False, loc="upper center", ncol=3)
-plots.finish(fig, f"With ReLU on the pixels {len(stuck)} of 10 models never start; with a sigmoid {10 - learned}",
-             "Error after one short pass over 1,920 images for ten random starts. Circles, ReLU: some lie exactly on the dotted "
+plots.finish(fig, f"With ReLU on the pixels {len(stuck)} of 10 models never start; with a sigmoid {len(stuck_sigmoid)}",
+             f"Error after one short pass over {len(few):,} images for ten random starts. Circles, ReLU: some lie exactly on the dotted "
              "line of a black image. Triangles, sigmoid: none does.")
 
 # %% [markdown]
@@ -387,13 +400,23 @@ print("\nlargest gradient anywhere in a stuck model:", max(p.grad.abs().max().it
 # %% [markdown]
 # Where that bias starts well below zero, every pixel's sum is negative before the last ReLU: output zero, slope zero,
 # **gradient exactly zero in every layer**. Adam has nothing to go on, today or after 100 epochs. The bias starts uniformly
-# between −½ and ½, so it is nearly the toss of a coin: over 200 seeds 44 % of the models start black. The seminar does not
-# mention it; with one lucky start there is nothing to see.
+# between −½ and ½. How often is that low enough? Starts cost nothing, so we count over two hundred of them.
+
+# %%
+black = 0
+for seed in range(200):
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        black += bool((models.conv_autoencoder()(few[:50]) == 0).all())
+print(f"{black / 200:.0%} of 200 random starts paint every image black; {float((few == 0).float().mean()):.0%} of all pixels are black")
+
+# %% [markdown]
+# Nearly the toss of a coin. The seminar does not mention it; with one lucky start there is nothing to see.
 #
 # It is lesson 1's illness in its severe form. There, ReLU killed single code units; here it kills the whole network,
 # because everything passes through one channel. The cures are as simple: a **sigmoid** (its slope is never zero), or no
-# activation, or a last bias set to a small positive number. ReLU has one merit, too: it can paint exact black, as half of
-# all pixels here are, and a sigmoid only comes close.
+# activation, or a last bias set to a small positive number. ReLU has one merit, too: it can paint exact black, as so
+# many pixels here are, and a sigmoid only comes close.
 #
 # > **Pitfall.** A loss that stands still from the first epoch on is not "a hard problem". Print the largest gradient. If it
 # > is 0.0, no learning rate will help.
@@ -455,6 +478,9 @@ growing_decoder = nn.Sequential(
 )
 print(tuple(growing_decoder(torch.randn(2, 64)).shape))
 
+# %% [markdown]
+# The trained pair from the shelf (eight epochs, one training), beside the four models of section 4 at the same code size:
+
 # %%
 resnet_autoencoder = pretrained.load("resnet_64")
 at_64 = {name: float(runs[(runs.model == name) & (runs.k == 64)].test_error.mean()) for name in order}  # from the shipped table
@@ -464,9 +490,9 @@ plots.bars(at_64, f"A ResNet as encoder: error {at_64['ResNet']:.4f} with 64 num
            ylabel="mean squared error per pixel", fmt="{:.4f}")
 
 # %% [markdown]
-# Of the five it has the smallest error, after the same eight epochs, and no wonder: encoder and decoder are both larger
-# than the seminar's, and the decoder that resizes draws more finely. The pixels are one thing; whether its *code* knows
-# more about clothes is another, and the next lesson asks it.
+# Of the five it has the smallest error, after the same eight epochs. It is also the largest of the convolutional models by
+# far, so this is no proof that *residual* connections did it. The pixels are one thing; whether its *code* knows more about
+# clothes is another, and the next lesson asks it.
 #
 # <details><summary><b>Check yourself.</b> ResNet contains batch normalisation. What must you do before you use the trained
 # encoder on a single image?</summary>
@@ -548,6 +574,9 @@ plots.finish(fig, "Before training, transposed convolution paints a checkerboard
              "One test image (a T-shirt) decoded by two decoders before training and after 20, 50 and 200 steps. The upper row "
              "starts as a fine grid of light and dark pixels, the lower as soft blocks; at the end both show the shirt.")
 
+# %% [markdown]
+# And the measure, at every look, beside that of the original images:
+
 # %%
 start, end = ({name: values[i] for name, values in shares.items()} for i in (0, -1))
 fig, ax = plt.subplots(figsize=(7, 3.8), layout="constrained")
@@ -557,6 +586,8 @@ ax.axhline(100 * finest_share(ten.images), linestyle="--", color="black", label=
 ax.set(xlabel="training steps", ylabel="variation in two-pixel waves (%)", yscale="log")
 ax.set_xscale("symlog", linthresh=5)
 ax.set_xticks(looks, looks)
+ax.set_yticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
+ax.minorticks_off()
 ax.set_xlim(-1, 250)
 ax.legend(frameon=False)
 plots.finish(fig, f"Two-pixel waves at the start: {start['transposed 3x3']:.0f} % of all variation "
@@ -566,13 +597,24 @@ plots.finish(fig, f"Two-pixel waves at the start: {start['transposed 3x3']:.0f} 
              "large part of its variation there and loses it in training; the resizing decoder starts near zero.")
 
 # %% [markdown]
-# So the checkerboard is what the operation puts in **before** any learning; how much of it depends on the random start (over
-# twelve starts from about a tenth of the variation to two thirds, against one per cent at most for resizing). Our squared
-# error removes it quickly: it
-# compares pixel with pixel, and two-pixel waves are cheap to see and cheap to unlearn. The advice "resize, then convolve"
-# (Odena and others, 2016) comes from generative networks, which are trained without an original to compare with, on images
-# a hundred times larger; there the pattern stays. On 28 × 28 pixels with a squared error either way will do. It is worth
-# knowing which of the two you are looking at when a picture shows a grid.
+# So the checkerboard is what the operation puts in **before** any learning, and training takes it out. But this was one
+# random start of each decoder. How much does the grid depend on the start? Twelve of each, untrained:
+
+# %%
+for name, resize in {"transposed 3x3": False, "resize, then 3x3": True}.items():
+    at_start = []
+    for seed in range(12):
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            at_start.append(100 * finest_share(models.growing_decoder(64, resize=resize)(codes[:200])))
+    print(f"{name:16} two-pixel waves before training: {min(at_start):.1f} to {max(at_start):.1f} % of the variation")
+
+# %% [markdown]
+# It depends much on the start; but the least of the one lies far above the most of the other.
+# Our squared error removes it quickly: it compares pixel with pixel, and two-pixel waves are cheap to see and cheap to
+# unlearn. The advice "resize, then convolve" (Odena and others, 2016) comes from generative networks, which are trained
+# without an original to compare with, on much larger images; there the pattern stays. On 28 × 28 pixels with a squared error
+# either way will do. It is worth knowing which of the two you are looking at when a picture shows a grid.
 #
 # > **Pitfall.** "Transposed convolutions make checkerboards" is repeated everywhere, and so is "they do not matter". Both
 # > are true somewhere. A spectrum takes five lines and settles it for *your* model.

@@ -89,7 +89,8 @@ def test_code_sizes_table(full_data, record):
     for model in ("stacked", "convolutional"):
         worst = runs[(runs.model == model) & (runs.k == 10)].test_error.max()
         assert worst < mean["cured dense", 10] - 0.003 and worst < mean["PCA", 10] - 0.005
-    assert mean["stacked", 64] > mean["PCA", 64]
+    assert mean["stacked", 64] > mean["PCA", 64] and mean["convolutional", 64] > mean["PCA", 64] > mean["cured dense", 64]
+    assert (runs[(runs.model != "PCA") & (runs.k != 576)].groupby(["model", "k"]).seed.nunique() == 3).all()
     assert mean["PCA", 576] < mean["stacked", 576] / 5
 
 
