@@ -172,6 +172,9 @@ def test_notebook_runs_in_jupyterlab(browser, lab, notebook):
         raise
     finally:
         page.close()
+        sessions = f"{address}/api/sessions"  # its kernel would keep a gigabyte
+        for session in json.load(urllib.request.urlopen(f"{sessions}?token=course", timeout=30)):
+            urllib.request.urlopen(urllib.request.Request(f"{sessions}/{session['id']}?token=course", method="DELETE"), timeout=30)
     saved = nbformat.read(work / name, as_version=4)
     code = [cell for cell in saved.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), "some cell did not run, or not in its order"
