@@ -35,14 +35,14 @@ def judge_corruption(given, answers):
     kept = ~gone
     if kept.any() and (first[kept] - images[kept]).abs().max() > 1e-5:
         raise Wrong("the pixels that survive must stay as they are. Likely cause: they were divided by 1 - p, as nn.Dropout does")
+    by_image, by_pixel = gone.flatten(1).double().mean(1), gone.flatten(1).double().mean(0)
+    if by_image.std() > 0.05 or by_pixel.std() > 0.06:
+        raise Wrong("the damage is not independent from pixel to pixel and from image to image. Likely cause: one mask for all images, or whole images")
     share = float(gone.double().mean())
     if abs(share - (1 - p)) < 0.02:
         raise Wrong("the share of lost pixels is 1 - p. Likely cause: p is the chance to lose a pixel, not to keep it")
     if abs(share - p) > 0.02:
         raise Wrong(f"a share of {share:.2f} of the pixels is zero, expected {p:.2f}")
-    by_image, by_pixel = gone.flatten(1).double().mean(1), gone.flatten(1).double().mean(0)
-    if by_image.std() > 0.05 or by_pixel.std() > 0.06:
-        raise Wrong("the damage is not independent from pixel to pixel and from image to image. Likely cause: one mask for all images, or whole images")
     if not torch.equal(tensor(answer, "again"), first[:20]):
         raise Wrong("the same seed must give the same damage")
     if torch.equal(tensor(answer, "other") == 0, gone[:20]):

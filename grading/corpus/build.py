@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import copy
 import csv
 import importlib
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,12 +43,15 @@ class Case:
     say: str = ""
 
 
+def exercise(name: str) -> dict:
+    return json.loads((ROOT / "exercises" / name / f"{name}.ipynb").read_text(encoding="utf-8"))
+
+
 def notebook(case: Case) -> bytes:
     """The file that is handed in: the student version with the solution's or the case's answers."""
-    exercise = json.loads((ROOT / "exercises" / case.exercise / f"{case.exercise}.ipynb").read_text(encoding="utf-8"))
     solution = json.loads((ROOT / "solutions" / case.exercise / f"{case.exercise}.ipynb").read_text(encoding="utf-8"))
     solved = {cell["metadata"]["nbgrader"]["grade_id"]: cell["source"] for cell in solution["cells"] if "nbgrader" in cell["metadata"]}
-    nb = copy.deepcopy(exercise)
+    nb = exercise(case.exercise)
     for cell in nb["cells"]:
         about = cell["metadata"].get("nbgrader", {})
         if about.get("solution"):
@@ -69,6 +71,28 @@ def cases() -> list[Case]:
     names = [(case.name, case.exercise) for case in found]
     assert len(set(names)) == len(names), "two cases of one name"
     return found
+
+
+def together(chosen: list[Case]) -> list[tuple[Case, list[Case]]]:
+    """Pairs (what is handed in, the cases in it): wrong answers to different questions share a notebook, in which another one is answered
+    rightly; all else stands alone. A notebook starts a Python and a torch of its own, so this saves time. ``grading/margins.py`` judges each alone.
+    """
+    packs: list[tuple[Case, list[Case]]] = []
+    questions = {name: {about["grade_id"] for cell in exercise(name)["cells"] if (about := cell["metadata"].get("nbgrader", {})).get("grade") and not about["solution"]}
+                 for name in {case.exercise for case in chosen}}
+    for case in chosen:
+        plain = case.name.startswith("wrong") and case.change is None and case.status == ("graded",)
+        for pack, members in packs if plain else ():
+            fits = pack.exercise == case.exercise and members[0].name.startswith("wrong") and pack.change is None and pack.status == case.status
+            fits = fits and not questions[case.exercise] <= {*pack.loses, *case.loses} and all(pack.answers.get(key, text) == text for key, text in case.answers.items())
+            if fits and all(other.loses[0] not in case.loses and case.loses[0] not in other.loses for other in members):
+                pack.answers |= case.answers
+                pack.loses = tuple({*pack.loses, *case.loses})
+                members.append(case)
+                break
+        else:
+            packs.append((replace(case, answers=dict(case.answers)), [case]))
+    return packs
 
 
 def write(folder: Path, chosen: list[Case]) -> None:
