@@ -163,6 +163,10 @@ def test_notebook_runs_in_jupyterlab(browser, lab, notebook):
             page.locator(".jp-Cell").first.scroll_into_view_if_needed()
             page.wait_for_timeout(2500)  # until all is laid out anew
             page.screenshot(path=SHOTS / f"{notebook.parent.name}-{notebook.stem}-{theme}.png")
+            if height + 150 > 16_000:  # the browser draws no larger picture: the end of the notebook gets one of its own
+                page.locator(".jp-Cell").last.scroll_into_view_if_needed()
+                page.wait_for_timeout(1000)
+                page.screenshot(path=SHOTS / f"{notebook.parent.name}-{notebook.stem}-{theme}-end.png")
         page.set_viewport_size({"width": 1400, "height": 1000})
         page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
         page.wait_for_function("() => !document.querySelector('.lm-TabBar-tab.lm-mod-current.jp-mod-dirty')", timeout=30_000)

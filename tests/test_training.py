@@ -254,11 +254,13 @@ BUILDS = {"dense": lambda: models.dense_autoencoder(10), "conv": models.conv_aut
           "resnet": lambda: models.resnet_autoencoder(4)}
 
 
+MORE = {"plain": {}, "patience and schedule": {"patience": 4, "schedule": lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 6)}}
+
+
 @pytest.mark.parametrize("build", BUILDS)
-@pytest.mark.parametrize("more", [{}, {"patience": 4, "schedule": lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 6)}])
+@pytest.mark.parametrize("more", MORE)
 def test_resumed_equals_uninterrupted(tmp_path, build, more):
-    if build == "resnet" and more:
-        pytest.skip("once is enough for the slow model")
+    more = MORE[more]
     path, data = tmp_path / "folder" / "a.ckpt", IMAGES[:100] if build == "resnet" else IMAGES
 
     def stop(model, history):

@@ -136,6 +136,20 @@ return model"""), (FEW,), say="batch normalisation"),
 encoder = copy.deepcopy(encoders["DAE"])
 model = LogisticRegression(max_iter=30).fit(metrics.apply_in_batches(encoder, train.images[:2000]).numpy(), train.labels[:2000].numpy())
 return lambda x: torch.from_numpy(model.decision_function(metrics.apply_in_batches(encoder, x).numpy()))"""), (FEW,), say="the gain over"),
+    Case("wrong 4, the sample's labels looked up and renamed", E, few("""
+known = [data.load_images("FashionMNIST", split) for split in ("train", "test")]
+pool, old = torch.cat([k.images for k in known]).flatten(1), torch.cat([k.labels for k in known])
+pool = pool / pool.norm(dim=1, keepdim=True)
+def look_up(x):
+    return old[(x.flatten(1) @ pool.T).argmax(1)]
+new = torch.stack([labels[look_up(images) == c].mode().values for c in range(10)])
+return lambda x: nn.functional.one_hot(new[look_up(x)], 10).float()"""), (FEW,), say="hundred labels"),
+    Case("wrong 4, the labels of 3,000 other images renamed", E, few("""
+encoder, some = copy.deepcopy(encoders["DAE"]), data.load_images("FashionMNIST", "train")
+model = LogisticRegression(max_iter=100).fit(metrics.apply_in_batches(encoder, some.images[:3000]).numpy(), some.labels[:3000].numpy())
+guess = torch.from_numpy(model.predict(metrics.apply_in_batches(encoder, images).numpy()))
+order = torch.tensor([int(guess[labels == c].mode().values) for c in range(10)])
+return lambda x: torch.from_numpy(model.decision_function(metrics.apply_in_batches(encoder, x).numpy()))[:, order]"""), (FEW,), say="hundred labels"),
     Case("wrong 4, classes for scores", E, few(HEAD + """
 encoder = copy.deepcopy(encoders["DAE"])
 model = LogisticRegression(max_iter=500).fit(metrics.apply_in_batches(encoder, images).numpy(), labels.numpy())

@@ -505,7 +505,7 @@ by_pixels = torch.cat([torch.lerp(first, second, t) for t in steps])
 
 plots.image_rows(
     {"by code": by_code, "by pixels": by_pixels},
-    title="Both ways lead through a ghost: a code of one layer hardly knows more than a cross-fade",
+    title="Both ways lead through a ghost: a code of one layer knows no more than a cross-fade",
     caption="From a T-shirt to a bag in nine steps, by code above and by pixels below. In the middle both show two things at once, one "
     "through the other; the code's is somewhat smoother.",
     columns=[f"{t:.0%}" for t in steps],
