@@ -149,7 +149,7 @@ def judge_comparison(given, answers):
 # 4. a hundred labels
 
 DRAWS = 8
-TOO_GOOD = 8.0  # points over pixels; honest solutions gain 2 to 5 (MARGINS.md), whoever uses the labels of thousands of images gains more than 8
+TOO_GOOD = 8.0  # points over pixels; honest solutions gain 2 to 4 (MARGINS.md), whoever uses the labels of thousands of images gains more than 12
 
 
 def given_few(random):
