@@ -279,7 +279,7 @@ print(f"PCA with 256 components: {pca.error(validation.images, 256):.4f}")
 latent_dim = 10
 torch.manual_seed(0)
 small_code = models.conv_autoencoder(latent_dim, last=nn.Sigmoid())
-print("the new middle: ", small_code[0][-1], "and", small_code[1][0])
+print("the new middle:", small_code[0][-1], small_code[1][0], sep="\n")
 
 # %% [markdown]
 # Four kinds of code at equal size: PCA; the dense model of lesson 1 with its linear code on centred images; the stacked
