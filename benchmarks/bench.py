@@ -155,7 +155,7 @@ def report(results: dict) -> str:
                   *(f"| {run['time']} | " + " | ".join(f"{a:.2f}, {b:.2f}" for a, b in run["ratios"].values()) + " |" for run in peers), ""]
     if "switches" in results:
         lines += ["## What each switch brings", "", "`fit` with all switches against `fit` with one of them taken out, medians of interleaved rounds. "
-                  "Differences of a few percent are noise.", "", "| | " + " | ".join(MODELS) + " |", "|---|" + "---:|" * len(MODELS)]
+                  "On a machine that others use, too, differences of 10 to 15 % may be noise.", "", "| | " + " | ".join(MODELS) + " |", "|---|" + "---:|" * len(MODELS)]
         switches = {model: {name: statistics.median(values) for name, values in rates.items()} for model, rates in results["switches"]["rates"].items()}
         for name in SWITCHES:
             lines.append(f"| {name.removeprefix('without ')} | " + " | ".join(f"{100 * (switches[m]['fit'] / switches[m][name] - 1):+.0f} %" for m in MODELS) + " |")

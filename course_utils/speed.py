@@ -77,7 +77,7 @@ def switched_on(device: torch.device) -> Iterator[None]:
         if _has_bf16():
             torch.set_float32_matmul_precision("medium")  # products of 8-bit mantissas, summed in float32 (940 units: twice as fast)
         torch.set_flush_denormal(True)  # numbers below 1e-38 become 0: no more than noise here, more on chips that are slow with them
-        _keep_memory(2**30, 2**31 - 1)  # freed tensors stay with the process, to be used again (convolutional: +7 %; +25 % on another day)
+        _keep_memory(2**30, 2**31 - 1)  # freed tensors stay with the process, to be used again (convolutional: +7 %)
         yield
     finally:
         torch.set_float32_matmul_precision(precision)
