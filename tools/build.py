@@ -122,6 +122,7 @@ def execute(nb: nbformat.NotebookNode) -> str:
     with tempfile.TemporaryDirectory() as folder:
         try:
             NotebookClient(nb, timeout=SECONDS_PER_CELL, record_timing=False, kernel_name="python3",
+                           extra_arguments=["--log-level=ERROR"],  # else each kernel warns of its transport, in the middle of the progress line
                            resources={"metadata": {"path": folder}}).execute()
         except CellExecutionError as error:
             return re.sub(r"\x1b\[[0-9;]*m", "", str(error))
