@@ -98,7 +98,7 @@ def _find(name: str, train: bool, course_data: str, cache: Path) -> tuple[Tensor
     if course_data != "sample" and (root := fetch(name, cache)):
         return *_read(root, name, train), "full"
     say(f"{name}: using the sample shipped with the course, 8,000 training and 2,000 test images instead of 60,000 and 10,000. "
-        "Everything runs; models come out somewhat worse than the texts say. For the full data set COURSE_DATA to its folder.")
+        "Everything runs; models come out somewhat worse than the texts say. To use the full data, set COURSE_DATA to their folder.")
     return *_read(SAMPLE, name, train, check=False), "sample"
 
 
