@@ -95,6 +95,14 @@ def test_a_table_a_page_and_a_picture(corpus):
     with open(out / "grades.csv", encoding="utf-8-sig", newline="") as file:
         rows = {(row["student"], row["exercise"]): row for row in csv.DictReader(file)}
     assert len(rows) == len(corpus[1])
+    worth = {key: points for key, (points, manual) in report.worth(EXERCISES[FIRST]).items() if not manual}
+    partly = 0
+    for case in corpus[1]:
+        if case.exercise == FIRST and case.status == ("graded",):
+            earned = sum(points for key, points in worth.items() if key not in case.loses)
+            partly += 0 < earned < sum(worth.values())
+            assert float(rows[collect.clean_name(case.name), FIRST]["automatic"]) == earned, case.name
+    assert partly > 2  # the table holds partial marks, too
     row = rows["right, the solution", FIRST]
     assert (row["status"], row["automatic"], row["automatic_of"], row["by_hand"], row["points"]) == ("graded", "9", "9", "", "")
     row = rows["nothing done", FIRST]
