@@ -163,7 +163,7 @@ class Limit(Torch):
         with speed.switched_on(device):
             start = time.perf_counter()
             for _ in range(epochs * -(-self.n // BATCH)):
-                value = training.reconstruction(self.model, x, None)
+                value = losses.reconstruction(self.model, x, None)
                 optimizer.zero_grad()
                 value.backward()
                 optimizer.step()

@@ -73,7 +73,7 @@ class SaltAndPepper:
 
 
 @dataclass(frozen=True)
-class MissingBlock:
+class RandomErasing:
     """A square of ``size`` x ``size`` pixels is 0, at a place of its own in each image."""
 
     size: int = 12

@@ -137,7 +137,7 @@ def resnet_encoder(latent_dim: int, resnet: nn.Module | None = None) -> nn.Seque
     return nn.Sequential(body, nn.Flatten(), nn.Linear(128 * 4 * 4, _positive("latent_dim", latent_dim)))
 
 
-def growing_decoder(latent_dim: int, resize: bool = True) -> nn.Sequential:
+def upsampling_decoder(latent_dim: int, resize: bool = True) -> nn.Sequential:
     """Code (N, latent_dim) -> image (N, 1, 28, 28) in steps: 4 x 4, 7 x 7, 14 x 14, 28 x 28.
 
     Args:
@@ -157,8 +157,8 @@ def growing_decoder(latent_dim: int, resize: bool = True) -> nn.Sequential:
 
 
 def resnet_autoencoder(latent_dim: int = 64, resnet: nn.Module | None = None, resize: bool = True) -> nn.Sequential:
-    """``resnet_encoder`` and ``growing_decoder`` around a linear code of ``latent_dim`` numbers."""
-    return nn.Sequential(resnet_encoder(latent_dim, resnet), growing_decoder(latent_dim, resize))
+    """``resnet_encoder`` and ``upsampling_decoder`` around a linear code of ``latent_dim`` numbers."""
+    return nn.Sequential(resnet_encoder(latent_dim, resnet), upsampling_decoder(latent_dim, resize))
 
 
 class VariationalEncoder(nn.Module):
@@ -184,5 +184,5 @@ class VariationalEncoder(nn.Module):
 
 
 def variational_autoencoder(latent_dim: int = 10, hidden: Sequence[int] = (256, 128)) -> nn.Sequential:
-    """The stacked autoencoder with a :class:`VariationalEncoder` in place of its encoder; train it with ``training.elbo``."""
+    """The stacked autoencoder with a :class:`VariationalEncoder` in place of its encoder; train it with ``losses.elbo``."""
     return nn.Sequential(VariationalEncoder(latent_dim, hidden), stacked_autoencoder(latent_dim, hidden)[1])

@@ -106,7 +106,7 @@ def summary(table: pd.DataFrame, column: str = "validation_error") -> pd.DataFra
 
 def shipped(dataset: str) -> pd.DataFrame:
     """The sweep that comes with the course for "FashionMNIST" or "MNIST": full data, ten latent dimensions, see `latent_sweep`."""
-    table = pd.read_csv(Path(__file__).with_name("weights") / "latent_sweep.csv", keep_default_na=False)
+    table = pd.read_csv(Path(__file__).with_name("tables") / "latent_sweep.csv", keep_default_na=False)
     if dataset not in set(table["dataset"]):
         raise ValueError(f"the shipped sweep holds {', '.join(sorted(set(table['dataset'])))}, not {dataset!r}")
     return table[table["dataset"] == dataset].reset_index(drop=True)

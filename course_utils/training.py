@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from course_utils import checkpoint as disk
 from course_utils import plots, preflight, speed
-from course_utils.losses import Loss, classification, denoising, elbo, reconstruction  # noqa: F401 (lessons say training.elbo)
+from course_utils.losses import Loss, classification, denoising, elbo, reconstruction  # noqa: F401 (lessons say losses.elbo)
 
 LOOK_EVERY = 25  # batches between two looks at the loss: on a GPU each look waits for the device
 

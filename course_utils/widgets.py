@@ -86,7 +86,7 @@ def _choice(description: str, n: int, value: int) -> ipywidgets.IntSlider:
 
 
 @torch.no_grad()
-def decode_a_code(autoencoder: nn.Sequential, images: Tensor, start: int = 0) -> Panel:
+def latent_traversal(autoencoder: nn.Sequential, images: Tensor, start: int = 0) -> Panel:
     """A slider for each code unit, starting at the code of ``images[start]``; the decoded image follows.
 
     Each slider runs over the values that its unit takes on ``images`` (N, 1, 28, 28); a unit that never changes is marked as dead and locked.
@@ -137,7 +137,7 @@ def corrupt_and_restore(models: Mapping[str, Callable[[Tensor], Tensor]], images
                         "level": ipywidgets.FloatSlider(value=0.5, min=0, max=0.95, step=0.05, description="level")})
 
 
-def walk_between(autoencoder: nn.Sequential, images: Tensor) -> Panel:
+def interpolation(autoencoder: nn.Sequential, images: Tensor) -> Panel:
     """Choose two of ``images`` (N, 1, 28, 28) and walk from one to the other, in code space and in pixel space."""
     encoder, decoder = autoencoder
 
@@ -154,7 +154,7 @@ def walk_between(autoencoder: nn.Sequential, images: Tensor) -> Panel:
                         "way": _slider("way", 0.0, 1.0, 0.5)})
 
 
-def code_map(decoder: Callable[[Tensor], Tensor], codes: Tensor, labels: Tensor, class_names: Sequence[str]) -> Panel:
+def latent_map(decoder: Callable[[Tensor], Tensor], codes: Tensor, labels: Tensor, class_names: Sequence[str]) -> Panel:
     """A scatter of two-dimensional codes (N, 2); two sliders move a cross over it, and the decoded image follows."""
     low, high, middle = codes.amin(0).tolist(), codes.amax(0).tolist(), codes.mean(0).tolist()
     shown = torch.linspace(0, len(codes) - 1, min(len(codes), 1000)).long()

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from course_utils.corruption import Dropout, Gaussian, Masking, MissingBlock, SaltAndPepper
+from course_utils.corruption import Dropout, Gaussian, Masking, RandomErasing, SaltAndPepper
 
 GREY = torch.full((200, 1, 28, 28), 0.4)
-ALL = [Dropout(0.5), Masking(0.5), Gaussian(0.3), SaltAndPepper(0.3), MissingBlock(10)]
+ALL = [Dropout(0.5), Masking(0.5), Gaussian(0.3), SaltAndPepper(0.3), RandomErasing(10)]
 
 
 @pytest.mark.parametrize("corruptor", ALL, ids=repr)
@@ -25,7 +25,7 @@ def test_new_images_of_the_same_shape_that_depend_on_the_seed_alone(corruptor):
     assert torch.equal(*from_generators)
 
 
-@pytest.mark.parametrize("corruptor", [Dropout(0.0), Masking(0.0), Gaussian(0.0), SaltAndPepper(0.0), MissingBlock(0)], ids=repr)
+@pytest.mark.parametrize("corruptor", [Dropout(0.0), Masking(0.0), Gaussian(0.0), SaltAndPepper(0.0), RandomErasing(0)], ids=repr)
 def test_strength_zero_changes_nothing(corruptor):
     assert torch.equal(corruptor(GREY), GREY)
 
@@ -66,16 +66,16 @@ def test_salt_and_pepper_in_equal_parts():
 
 
 def test_missing_block_is_one_square_that_reaches_every_corner():
-    zero = (MissingBlock(10)(GREY.repeat(20, 1, 1, 1)) == 0)[:, 0]
+    zero = (RandomErasing(10)(GREY.repeat(20, 1, 1, 1)) == 0)[:, 0]
     assert (zero.sum((1, 2)) == 100).all()
     assert (zero.any(2).sum(1) == 10).all() and (zero.any(1).sum(1) == 10).all()
     reached = zero.any(0)
     assert reached[0, 0] and reached[0, -1] and reached[-1, 0] and reached[-1, -1]
-    assert (MissingBlock(28)(GREY) == 0).all()
+    assert (RandomErasing(28)(GREY) == 0).all()
 
 
 @pytest.mark.parametrize("make", [lambda: Dropout(1.5), lambda: Masking(-0.1), lambda: Gaussian(-1), lambda: SaltAndPepper(True),
-                                  lambda: MissingBlock(2.5), lambda: MissingBlock(-1), lambda: MissingBlock(29)(GREY)])
+                                  lambda: RandomErasing(2.5), lambda: RandomErasing(-1), lambda: RandomErasing(29)(GREY)])
 def test_impossible_strengths_are_refused_with_what_was_given(make):
     with pytest.raises(ValueError, match="got|fit"):
         make()

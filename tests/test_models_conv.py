@@ -71,7 +71,7 @@ def test_small_code_is_linear_and_signed():
 
 
 @pytest.mark.parametrize("latent_dim", [0, -3, 2.5, True, "10"])
-@pytest.mark.parametrize("build", [models.conv_autoencoder, models.resnet_autoencoder, models.growing_decoder])
+@pytest.mark.parametrize("build", [models.conv_autoencoder, models.resnet_autoencoder, models.upsampling_decoder])
 def test_wrong_latent_dim_is_refused(build, latent_dim):
     with pytest.raises(ValueError, match="latent_dim must be a positive integer, got"):
         build(latent_dim)

@@ -47,7 +47,7 @@ def test_the_draw_lets_gradients_through_to_both_halves_of_the_code(model, image
 @pytest.mark.parametrize("beta", [0.0, 1.0, 4.0])
 def test_elbo_is_cross_entropy_and_kl_in_nats_for_each_image(model, images, beta):
     torch.manual_seed(5)
-    measured = training.elbo(beta)(model, images, None)
+    measured = losses.elbo(beta)(model, images, None)
     torch.manual_seed(5)
     mu, log_var = model[0].moments(images)
     posterior = Normal(mu, (log_var / 2).exp())
@@ -58,7 +58,7 @@ def test_elbo_is_cross_entropy_and_kl_in_nats_for_each_image(model, images, beta
 
 
 def test_elbo_of_a_batch_is_the_mean_of_its_parts(model, images):
-    mean_only = training.elbo()
+    mean_only = losses.elbo()
     model[0].log_var.weight.data.zero_()
     model[0].log_var.bias.data.fill_(-60.0)  # no noise to speak of, so that the parts may be compared
     whole, first, second = (mean_only(model, part, None) for part in (images, images[:2], images[2:]))
@@ -66,7 +66,7 @@ def test_elbo_of_a_batch_is_the_mean_of_its_parts(model, images):
 
 
 def test_trains_in_the_common_loop(model, images):
-    history = training.fit(model, images, training.elbo(), epochs=3, batch_size=3, validation=images)
+    history = training.fit(model, images, losses.elbo(), epochs=3, batch_size=3, validation=images)
     assert history.train_loss[-1] < history.train_loss[0]
     assert len(history.validation_loss) == 3
 

@@ -65,12 +65,12 @@ def test_reproducible_and_seeded():
     runs = {}
     for name, seed in [("a", 0), ("b", 0), ("c", 1)]:
         runs[name] = fresh()
-        training.fit(runs[name], IMAGES, training.denoising(corruption.Dropout(0.5)), epochs=2, seed=seed)
+        training.fit(runs[name], IMAGES, losses.denoising(corruption.Dropout(0.5)), epochs=2, seed=seed)
     assert same(runs["a"], runs["b"]) and not same(runs["a"], runs["c"])
 
 
 def test_validation_and_on_epoch_leave_the_training_as_it_is():
-    loss = training.denoising(corruption.Masking(0.5))
+    loss = losses.denoising(corruption.Masking(0.5))
     a, b = fresh(), fresh()
     training.fit(a, IMAGES, loss, epochs=2)
     history = training.fit(b, IMAGES, loss, epochs=2, validation=IMAGES[:50], on_epoch=lambda model, history: torch.rand(7))
@@ -115,7 +115,7 @@ def test_frozen_parameters_and_statistics_stay():
     before = {name: value.clone() for name, value in body.state_dict().items()}
     classifier = nn.Sequential(body.requires_grad_(False), nn.Linear(4 * 26 * 26, 10))
     head = classifier[1].weight.clone()
-    history = training.fit(classifier, (IMAGES, LABELS), training.classification, epochs=2, validation=(IMAGES[:20], LABELS[:20]))
+    history = training.fit(classifier, (IMAGES, LABELS), losses.classification, epochs=2, validation=(IMAGES[:20], LABELS[:20]))
     assert all(torch.equal(before[name], value) for name, value in body.state_dict().items())
     assert not torch.equal(head, classifier[1].weight) and len(history) == 2
 
@@ -123,7 +123,7 @@ def test_frozen_parameters_and_statistics_stay():
 def test_image_sets_features_and_losses_of_ones_own():
     data = SimpleNamespace(images=IMAGES, labels=LABELS)
     head = fresh(lambda: nn.Linear(784, 10))
-    assert training.fit(head, (IMAGES.flatten(1) * 5 - 1, LABELS), training.classification, epochs=1).train_loss[0] > 0
+    assert training.fit(head, (IMAGES.flatten(1) * 5 - 1, LABELS), losses.classification, epochs=1).train_loss[0] > 0
     assert training.fit(fresh(), data, lambda model, images, labels: (model(images) - images).abs().mean(), epochs=1).train_loss[0] > 0
 
 
@@ -162,7 +162,7 @@ def test_adam_is_torchs_own(build):
         schedule = torch.optim.lr_scheduler.StepLR(optimizer, 2, gamma=0.5)
         for _ in range(5):
             optimizer.zero_grad()
-            training.reconstruction(model, IMAGES[:20], LABELS).backward()
+            losses.reconstruction(model, IMAGES[:20], LABELS).backward()
             optimizer.step()
             schedule.step()
     assert same(mine, theirs) and torch.equal(rest, torch.ones(3))
@@ -249,7 +249,7 @@ def test_progress_only_when_wanted(capsys, monkeypatch):
 
 # ------------------------------------------------------------------------------------------------------- nothing is lost
 
-SETTINGS = {"epochs": 6, "batch_size": 100, "validation": IMAGES[:50], "loss": training.denoising(corruption.Dropout(0.5))}
+SETTINGS = {"epochs": 6, "batch_size": 100, "validation": IMAGES[:50], "loss": losses.denoising(corruption.Dropout(0.5))}
 BUILDS = {"dense": lambda: models.dense_autoencoder(10), "conv": models.conv_autoencoder,
           "resnet": lambda: models.resnet_autoencoder(4)}
 
@@ -297,8 +297,8 @@ def test_finished_training_only_loads(tmp_path):
     ({"batch_size": 50}, r"batch_size \(100 there, 50 here\)"),
     ({"seed": 1}, r"seed \(0 there, 1 here\)"),
     ({"lr": 0.1}, "optimizer"),
-    ({"loss": training.reconstruction}, "loss"),
-    ({"loss": training.denoising(corruption.Dropout(0.1))}, "loss"),
+    ({"loss": losses.reconstruction}, "loss"),
+    ({"loss": losses.denoising(corruption.Dropout(0.1))}, "loss"),
     ({"validation": None}, "validation"),
     ({"epochs": 2}, "holds 6 epochs, more than 2"),
     ({"schedule": lambda o: torch.optim.lr_scheduler.StepLR(o, 2)}, "schedule"),

@@ -21,10 +21,10 @@ NAMES = [f"class {c}" for c in range(10)]
 def panels():
     autoencoder = dense_autoencoder(6, nn.Identity())
     return {
-        "decode": widgets.decode_a_code(autoencoder, IMAGES),
+        "decode": widgets.latent_traversal(autoencoder, IMAGES),
         "restore": widgets.corrupt_and_restore({"DAE": autoencoder, "control": nn.Identity()}, IMAGES, {"dropout": Dropout, "Gaussian": Gaussian}),
-        "walk": widgets.walk_between(autoencoder, IMAGES),
-        "map": widgets.code_map(Decoder(2), CODES, LABELS, NAMES),
+        "walk": widgets.interpolation(autoencoder, IMAGES),
+        "map": widgets.latent_map(Decoder(2), CODES, LABELS, NAMES),
     }
 
 
@@ -66,7 +66,7 @@ def test_dead_units_are_marked_and_locked():
     autoencoder = dense_autoencoder(4)
     with torch.no_grad():
         autoencoder[0].linear.bias[:] = torch.tensor([1e2, 1e2, -1e3, 1e2])  # the third is below zero for every image
-    sliders = list(widgets.decode_a_code(autoencoder, IMAGES)._controls.values())
+    sliders = list(widgets.latent_traversal(autoencoder, IMAGES)._controls.values())
     assert [slider.disabled for slider in sliders] == [False, False, True, False]
     assert "dead" in sliders[2].description
 
@@ -74,7 +74,7 @@ def test_dead_units_are_marked_and_locked():
 def test_sliders_start_at_the_image_and_run_over_the_data():
     autoencoder = dense_autoencoder(3, nn.Identity())
     codes = autoencoder[0](IMAGES).detach()
-    for unit, slider in enumerate(widgets.decode_a_code(autoencoder, IMAGES, start=7)._controls.values()):
+    for unit, slider in enumerate(widgets.latent_traversal(autoencoder, IMAGES, start=7)._controls.values()):
         assert slider.value == pytest.approx(float(codes[7, unit]), abs=1e-5)
         low, high = float(codes[:, unit].min()), float(codes[:, unit].max())
         assert low - slider.step <= slider.min <= low + 1e-5 and high - 1e-5 <= slider.max <= high + slider.step

@@ -31,7 +31,7 @@ class Recipe:
 
     what: str  # one sentence for the card
     epochs: int
-    loss: training.Loss = training.reconstruction
+    loss: training.Loss = losses.reconstruction
     corruptor: corruption.Masking | None = None  # the errors on the card are of images corrupted by it
     dataset: str = "FashionMNIST"
     fit: dict = field(default_factory=dict)  # further arguments of fit
@@ -41,7 +41,7 @@ FALLING = {"schedule": lambda optimizer: torch.optim.lr_scheduler.CosineAnnealin
 RECIPES = {
     "conv": Recipe("The seminar's convolutional autoencoder after 100 epochs of Adam, batches of 128.", epochs=100),
     "dae": Recipe("The chapter's denoising autoencoder with 940 units, trained with Dropout(0.5) on its input.", epochs=30,
-                  loss=training.denoising(corruption.Dropout(0.5)), corruptor=corruption.Dropout(0.5)),
+                  loss=losses.denoising(corruption.Dropout(0.5)), corruptor=corruption.Dropout(0.5)),
     **{f"conv_{k}": Recipe(f"The convolutional autoencoder with a linear code of {k} numbers and a sigmoid on the pixels.", epochs=8, fit=FALLING)
        for k in (10, 32, 64)},
     "resnet_64": Recipe("A ResNet's first two stages, a linear code of 64 numbers, a decoder that grows by resizing.", epochs=8, fit=FALLING),

@@ -1,0 +1,1 @@
+"""Machinery behind the helpers: speed, checkpoints, checks before a training, downloads. No lesson needs to read it."""
