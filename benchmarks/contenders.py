@@ -155,7 +155,8 @@ class Limit(Torch):
     def train(self, epochs: int) -> float:
         import torch
 
-        from course_utils import speed, training
+        from course_utils import losses
+        from course_utils.engine import speed
 
         x, device = images("train")[:BATCH].clone(), torch.device("cpu")
         speed.place(self.model, None, device, training=True)
@@ -227,11 +228,11 @@ def plain_adam(model, lr, device):
 CONTENDERS = {
     "fit": Fit, "limit": Limit, "plain loop": Plain,
     "PyTorch, DataLoader": Loader, "Lightning": Lightning, "Keras on JAX": Keras, "Keras on torch": Keras,
-    "without bf16": without("course_utils.speed._has_bf16", lambda: False),
-    "without the lean step": without("course_utils.speed.adam", torchs_adam),
-    "without fused Adam": without("course_utils.speed.adam", plain_adam),
+    "without bf16": without("course_utils.engine.speed._has_bf16", lambda: False),
+    "without the lean step": without("course_utils.engine.speed.adam", torchs_adam),
+    "without fused Adam": without("course_utils.engine.speed.adam", plain_adam),
     "without channels-last": without("torch.channels_last", "contiguous_format"),
-    "without kept memory": without("course_utils.speed._keep_memory", lambda *_: None),
+    "without kept memory": without("course_utils.engine.speed._keep_memory", lambda *_: None),
     "without flushing": without("torch.set_flush_denormal", lambda _: None),
 }
 

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_utils.download import SHA256, cache_folder, fetch, read_file, say
+from course_utils.engine.download import SHA256, cache_folder, fetch, read_file, say
 
 SPLITS = ("train", "validation", "test")
 CLASS_NAMES = {
@@ -46,18 +46,22 @@ class ImageSet:
         return len(self.images)
 
 
-def load_images(name: str, split: str) -> ImageSet:
+def load_images(name: str, split: str, sample: bool = False) -> ImageSet:
     """Load one split of "FashionMNIST" or "MNIST".
 
     Splits: "train" (55,000 images), "validation" (5,000, see `validation_mask`) and "test" (10,000); of the sample 7,333, 667
     and 2,000. Returns images float32 (N, 1, 28, 28) in [0, 1] and labels int64 (N,), new tensors at each call. Raises ValueError
-    for an unknown name or split. Without a network it does not fail but uses the sample, and says so.
+    for an unknown name or split. Without a network it does not fail but uses the sample, and says so. With ``sample`` it takes
+    the shipped sample, whatever else is at hand, and says nothing.
     """
     if name not in tuple(SHA256):
         raise ValueError(f"unknown data set {name!r}: choose one of {', '.join(SHA256)}")
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}: choose one of {', '.join(SPLITS)}")
-    pixels, labels, source = _find(name, split != "test", os.environ.get("COURSE_DATA", ""), cache_folder())
+    if sample:
+        (pixels, labels), source = _read_sample(name, split != "test"), "sample"
+    else:
+        pixels, labels, source = _find(name, split != "test", os.environ.get("COURSE_DATA", ""), cache_folder())
     if split != "test":
         keep = validation_mask(labels) == (split == "validation")
         pixels, labels = pixels[keep], labels[keep]
@@ -99,7 +103,12 @@ def _find(name: str, train: bool, course_data: str, cache: Path) -> tuple[Tensor
         return *_read(root, name, train), "full"
     say(f"{name}: using the sample shipped with the course, 8,000 training and 2,000 test images instead of 60,000 and 10,000. "
         "Everything runs; models come out somewhat worse than the texts say. To use the full data, set COURSE_DATA to their folder.")
-    return *_read(SAMPLE, name, train, check=False), "sample"
+    return *_read_sample(name, train), "sample"
+
+
+@lru_cache
+def _read_sample(name: str, train: bool) -> tuple[Tensor, Tensor]:
+    return _read(SAMPLE, name, train, check=False)
 
 
 def _read(root: Path, name: str, train: bool, check: bool = True) -> tuple[Tensor, Tensor]:

@@ -19,9 +19,10 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from course_utils import checkpoint as disk
-from course_utils import plots, preflight, speed
-from course_utils.losses import Loss, classification, denoising, elbo, reconstruction  # noqa: F401 (lessons say losses.elbo)
+from course_utils.engine import checkpoint as disk
+from course_utils import plots
+from course_utils.engine import preflight, speed
+from course_utils.losses import Loss, reconstruction
 
 LOOK_EVERY = 25  # batches between two looks at the loss: on a GPU each look waits for the device
 

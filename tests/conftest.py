@@ -12,7 +12,7 @@ import pytest
 
 os.environ.setdefault("COURSE_PROGRESS", "0")
 
-from course_utils import download  # noqa: E402
+from course_utils.engine import download  # noqa: E402
 
 
 

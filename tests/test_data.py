@@ -22,7 +22,8 @@ import pytest
 import torch
 from torchvision import datasets
 
-from course_utils import data, download
+from course_utils import data
+from course_utils.engine import download
 from course_utils.data import load_images, one_of_each, validation_mask
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -142,6 +143,16 @@ def test_sample(name, monkeypatch, tmp_path, capsys):
     theirs = getattr(datasets, name)(tmp_path, train=False)
     assert torch.equal(theirs.data.unsqueeze(1) / 255, images.images) and torch.equal(theirs.targets, images.labels)
     assert images.class_names == tuple(theirs.classes)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_sample_can_be_asked_for(name, capsys):
+    for split in (*data.SPLITS, *data.SPLITS):
+        images = load_images(name, split, sample=True)
+        assert images.source == "sample" and len(images) == SIZES["sample"][split]
+        images.images.zero_()  # new tensors at each call
+        assert load_images(name, split, sample=True).images.max() == 1
+    assert capsys.readouterr().out == ""
 
 
 def test_sample_is_small():
@@ -361,7 +372,8 @@ THIRTY = """
 import json, multiprocessing, sys
 import torch
 from torchvision import datasets
-from course_utils import data, download
+from course_utils import data
+from course_utils.engine import download
 
 mirror, hashes = sys.argv[1], json.loads(sys.argv[2])
 datasets.FashionMNIST.mirrors, download.SYSTEM = [mirror], {}

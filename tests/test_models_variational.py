@@ -5,7 +5,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 
-from course_utils import models, training
+from course_utils import losses, models, training
 
 
 @pytest.fixture

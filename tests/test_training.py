@@ -12,7 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils import corruption, models, pretrained, speed, training
+from course_utils import corruption, losses, models, pretrained, training
+from course_utils.engine import speed
 
 generator = torch.Generator().manual_seed(0)
 IMAGES = (torch.rand(300, 1, 28, 28, generator=generator) ** 4 * 255).round() / 255
