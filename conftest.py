@@ -1,4 +1,4 @@
-"""Fixtures and settings that all tests share."""
+"""Fixtures and settings that all tests share: those in tests/, in lessons/ and nbval's."""
 
 from __future__ import annotations
 
@@ -11,21 +11,25 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("COURSE_PROGRESS", "0")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from course_utils.engine import download  # noqa: E402
 
 
-
 def full_data_at_hand() -> bool:
-    """Whether COURSE_DATA or the cache holds both data sets, so that loading them needs no network."""
+    """Whether COURSE_DATA or the cache holds both data sets, so that loading needs no network."""
     folders = [Path(os.environ.get("COURSE_DATA", "")), download.cache_folder()]
     return all(
-        any(not any(download.problem(folder / name / "raw", name, file) for file in files) for folder in folders)
+        any(
+            not any(download.problem(folder / name / "raw", name, file) for file in files)
+            for folder in folders
+        )
         for name, files in download.SHA256.items()
     )
 
 
-# Tests do not download: without the full data at hand they, and the kernels they start, run on the shipped sample.
+# Tests do not download: without the full data at hand they, and the kernels they start, run on
+# the shipped sample.
 if os.environ.get("COURSE_DATA") == "sample" or not full_data_at_hand():
     os.environ["COURSE_DATA"] = "sample"
 
@@ -39,12 +43,18 @@ def full_data() -> None:
 
 @pytest.fixture
 def record(request: pytest.FixtureRequest) -> Callable[[str, object], None]:
-    """`record(name, value)` appends a measured value to the JSON-lines file that CLAIMS_LOG names, if it does."""
+    """`record(name, value)` appends a measured value to the JSON-lines file that CLAIMS_LOG
+    names, if it does."""
 
     def append(name: str, value: object) -> None:
         if log := os.environ.get("CLAIMS_LOG"):
             value = value.item() if hasattr(value, "item") else value
-            line = {"test": request.node.nodeid, "name": name, "value": value, "date": date.today().isoformat()}
+            line = {
+                "test": request.node.nodeid,
+                "name": name,
+                "value": value,
+                "date": date.today().isoformat(),
+            }
             with open(log, "a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
 

@@ -1,0 +1,38 @@
+"""The cell that follows every notebook's opening: in Colab it fetches the course's package."""
+
+BOOTSTRAP = """\
+# In Colab this fetches the course's package, in the version that this notebook was made
+# for; no package that is already there is changed. Anywhere else it does nothing.
+import importlib.util, os, shutil, subprocess, sys, tempfile
+
+if "google.colab" in sys.modules and not importlib.util.find_spec("course_utils"):
+    course, tag = "{address}", "v{version}"
+
+    def run(trouble, *command):
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            last = done.stderr.strip().rpartition("\\n")[2]
+            raise SystemExit(f"{trouble} ({last})")
+        return done.stdout
+
+    if not shutil.which("git"):
+        raise SystemExit("This machine has no git: install it, run this cell again.")
+    os.environ["GIT_TERMINAL_PROMPT"] = "0"  # an address that is wrong asks no password
+    trouble = "The course cannot be reached: check the network, run this cell again."
+    if run(trouble, "git", "ls-remote", course, f"refs/tags/{tag}"):
+        source = f"git+{course}@{tag}"
+    else:
+        print(f"The course has no version {tag}: its newest state is taken instead.")
+        source = f"git+{course}"
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False) as present:
+        present.write(run("This Python has no pip.", *pip, "list", "--format=freeze"))
+    trouble = "The course's package could not be installed."
+    run(trouble, *pip, "install", "-q", "-c", present.name, source)
+    os.remove(present.name)
+    importlib.invalidate_caches()"""
+
+
+def bootstrap(address: str, version: str) -> str:
+    """The cell's text for a course that lives at this address, in this version."""
+    return BOOTSTRAP.replace("{address}", address).replace("{version}", version)
