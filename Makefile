@@ -1,15 +1,17 @@
-# The commands of the course; `make` alone lists them. Each sets itself up: a virtual environment in .venv with the pinned packages.
+# The commands of the course; `make` alone lists them. Each sets itself up: a virtual environment in
+# .venv with the pinned packages. Without make, call what stands in the target in the same way.
 PYTHON ?= python3
 VENV := $(or $(COURSE_VENV),.venv)
 PY := $(VENV)/bin/python
 export PATH := $(abspath $(VENV)/bin):$(PATH)
 export JUPYTER_PREFER_ENV_PATH := 1
+export OMP_WAIT_POLICY ?= PASSIVE
 ifdef COURSE_DATA
 export COURSE_DATA := $(if $(wildcard $(COURSE_DATA)),$(abspath $(COURSE_DATA)),$(COURSE_DATA))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup-lab setup-all lab course test claims notebooks exercises grade bench weights clean
+.PHONY: help setup-lab setup-all lab course check test claims notebooks exercises grade bench weights address clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -22,29 +24,35 @@ lab: setup-lab  ## open JupyterLab on lesson 01
 	@$(PY) -m jupyter lab --allow-root $(LAB_ARGS) notebooks/01_dense_autoencoder.ipynb
 
 course: setup-all  ## execute every notebook without a window, and print a table
-	@$(PY) tools/build.py --course
+	@$(PY) -m tools.build --course
+
+check: setup-all  ## what needs no training: built files, lint, types, pins, links, the quick tests
+	@$(PY) -m tools.run_tests check
 
 test: setup-all  ## run all tests, on the full data where COURSE_DATA or the cache holds it, else on the sample
-	@$(PY) tools/run_tests.py
+	@$(PY) -m tools.run_tests
 
-claims: setup-all  ## the claims that need longer training; writes tests/claims/RESULTS.md
-	@$(PY) tools/claims.py
+claims: setup-all  ## the claims that need longer training; writes lessons/RESULTS.md
+	@$(PY) -m tools.claims
 
 notebooks: setup-all  ## rebuild the notebooks and solutions whose sources changed (ALL=1: every one)
-	@$(PY) tools/build.py $(if $(ALL),--all)
+	@$(PY) -m tools.build $(if $(ALL),--all)
 
 exercises: setup-all  ## student versions of the exercises, and one zip of them
-	@$(PY) tools/exercises.py
+	@$(PY) -m tools.exercises
 
 grade: setup-all  ## grade a folder or zip of submissions: make grade SUBMISSIONS=path
-	@$(PY) grading/grade.py "$(SUBMISSIONS)"
+	@$(PY) -m grading.grade "$(SUBMISSIONS)"
 
 bench: setup-all  ## training speed beside other frameworks; writes benchmarks/RESULTS.md
-	@$(PY) benchmarks/bench.py
+	@$(PY) -m benchmarks.bench
 
 weights: setup-all  ## train the shipped weights again
-	@$(PY) tools/make_weights.py
+	@$(PY) -m tools.make_weights
+
+address: setup-all  ## the repository's own address in all texts: make address URL=https://host/user/repo
+	@$(PY) -m tools.address "$(URL)"
 
 clean:  ## remove the environment and everything that was made
-	rm -rf $(VENV) build *.egg-info .pytest_cache notebooks/checkpoints
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache notebooks/checkpoints
 	find . -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf

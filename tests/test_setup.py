@@ -1,4 +1,5 @@
-"""The set-up of .venv: what goes wrong is said in one sentence, and a half-made environment is mended."""
+"""The set-up of .venv: progress is shown, what goes wrong is said in one sentence, and a half-made
+environment is mended."""
 
 import os
 import shutil
@@ -8,28 +9,90 @@ from pathlib import Path
 
 import pytest
 
+from tools import run_tests, setup_venv
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tools"))
-import setup_venv  # noqa: E402
+COMMANDS = [
+    *["lab", "course", "check", "test", "claims", "notebooks", "exercises", "grade"],
+    *["bench", "weights", "address", "clean"],
+]
+FAKE_PIP = """#!/bin/sh
+echo "Collecting small"
+echo "Collecting smaller"
+sleep 1
+echo "Installing collected packages: smaller, small"
+mkdir -p "{venv}/lib/python3/site-packages/smaller-1.dist-info"
+sleep 1
+mkdir -p "{venv}/lib/python3/site-packages/small-1.dist-info"
+{end}
+"""
 
 
 def set_up(venv, **environment):
-    return subprocess.run([sys.executable, str(ROOT / "tools/setup_venv.py"), "lab"], capture_output=True, text=True, timeout=300,
-                          env={**os.environ, "COURSE_VENV": str(venv), **environment})
+    return subprocess.run(
+        [sys.executable, str(ROOT / "tools/setup_venv.py"), "lab"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COURSE_VENV": str(venv), **environment},
+    )
+
+
+@pytest.fixture
+def fake_pip(monkeypatch, tmp_path):
+    """`run_pip` with a program in pip's place that ends with the given line."""
+
+    def run(end):
+        program = tmp_path / "python"
+        program.write_text(FAKE_PIP.format(venv=tmp_path, end=end))
+        program.chmod(0o755)
+        values = {"VENV": tmp_path, "PYTHON": program, "LOG": tmp_path / "log", "EVERY": 0}
+        for name, value in values.items():
+            monkeypatch.setattr(setup_venv, name, str(value) if name != "EVERY" else value)
+        setup_venv.run_pip([])
+
+    return run
+
+
+def test_progress_says_how_many_of_all(fake_pip, capsys):
+    fake_pip("exit 0")
+    said = capsys.readouterr().out
+    steps = ["found 2 packages to install (", "installed 1 of 2 packages ("]
+    assert all(step in said for step in steps)
+    assert "\r" not in said  # no terminal: plain lines
+
+
+def test_what_pip_said_last_is_told(fake_pip):
+    with pytest.raises(SystemExit, match="its last words were: .*the wheel is broken"):
+        fake_pip("echo the wheel is broken; exit 1")
+    with pytest.raises(SystemExit, match=r"the disk is full; free about \d GB"):
+        fake_pip("echo No space left on device; exit 1")
 
 
 def test_wrong_python(monkeypatch):
     monkeypatch.setattr(setup_venv, "usable", lambda python: None)
-    with pytest.raises(SystemExit, match="needs Python 3.10 to 3.13 and this is .*; install one of them"):
+    with pytest.raises(
+        SystemExit, match="needs Python 3.10 to 3.13 and this is .*; install one of them"
+    ):
         setup_venv.pick_python()
 
 
 def test_no_room_on_the_disk(monkeypatch, tmp_path):
-    for name, value in {"VENV": tmp_path / "v", "STAMP": tmp_path / "none", "UNFINISHED": tmp_path / "unfinished", "PYTHON": sys.executable}.items():
+    for name, value in {
+        "VENV": tmp_path / "v",
+        "STAMP": tmp_path / "none",
+        "UNFINISHED": tmp_path / "unfinished",
+        "PYTHON": sys.executable,
+    }.items():
         monkeypatch.setattr(setup_venv, name, str(value))
     monkeypatch.setattr(setup_venv, "make_venv", lambda python: None)
-    monkeypatch.setattr(setup_venv.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**12, 10**12, 10**8))
-    with pytest.raises(SystemExit, match=r"the disk has 0.1 GB free and the course needs \d+ GB; free some"):
+    monkeypatch.setattr(
+        setup_venv.shutil,
+        "disk_usage",
+        lambda path: shutil._ntuple_diskusage(10**12, 10**12, 10**8),
+    )
+    with pytest.raises(
+        SystemExit, match=r"the disk has 0.1 GB free and the course needs \d+ GB; free some"
+    ):
         setup_venv.main("lab")
 
 
@@ -38,29 +101,74 @@ def test_no_venv_module(monkeypatch, tmp_path):
     fake.write_text("#!/bin/sh\nexit 1\n")
     fake.chmod(0o755)
     monkeypatch.setattr(setup_venv, "VENV", str(tmp_path / "v"))
-    with pytest.raises(SystemExit, match="cannot make a virtual environment; .*apt-get install python3-venv"):
+    with pytest.raises(
+        SystemExit, match="cannot make a virtual environment; .*apt-get install python3-venv"
+    ):
         setup_venv.make_venv(str(fake))
 
 
 def test_no_registry_then_goes_on(tmp_path):
     venv = tmp_path / "v"
-    failed = set_up(venv, PIP_CONFIG_FILE=os.devnull, PIP_INDEX_URL="https://127.0.0.1:9/simple", PIP_FIND_LINKS="")
+    failed = set_up(
+        venv,
+        PIP_CONFIG_FILE=os.devnull,
+        PIP_INDEX_URL="https://127.0.0.1:9/simple",
+        PIP_FIND_LINKS="",
+    )
     assert failed.returncode == 1
     assert "registry cannot be reached; check the network" in failed.stderr.strip().splitlines()[-1]
-    assert (venv / "course-unfinished").exists()  # so that the next call looks for half-installed packages
+    assert (
+        venv / "course-unfinished"
+    ).exists()  # so that the next call looks for half-installed packages
 
     # a package whose installation was cut off: its record names a file that never came
     site = next(venv.glob("lib/python*/site-packages"))
     half = site / "half-1.0.dist-info"
     half.mkdir()
     (half / "METADATA").write_text("Metadata-Version: 2.1\nName: half\nVersion: 1.0\n")
-    (half / "RECORD").write_text("half/__init__.py,sha256=abc,10\nhalf-1.0.dist-info/METADATA,,\nhalf-1.0.dist-info/RECORD,,\n")
-    subprocess.run([str(venv / "bin/python"), "-c", setup_venv.INSPECT, "repair"], check=True, capture_output=True)
+    (half / "RECORD").write_text(
+        "half/__init__.py,sha256=abc,10\nhalf-1.0.dist-info/METADATA,,\nhalf-1.0.dist-info/RECORD,,\n"
+    )
+    subprocess.run(
+        [str(venv / "bin/python"), "-c", setup_venv.INSPECT, "repair"],
+        check=True,
+        capture_output=True,
+    )
     assert not half.exists()
-    assert (site / "pip").exists() and list(site.glob("pip-*.dist-info"))
+    assert (site / "pip").exists()
+    assert list(site.glob("pip-*.dist-info"))
 
 
 def test_make_alone_lists_the_commands():
-    listed = subprocess.run(["make", "-C", str(ROOT)], capture_output=True, text=True, check=True).stdout
-    for command in ("lab", "course", "test", "claims", "notebooks", "exercises", "grade", "bench", "weights", "clean"):
+    listed = subprocess.run(
+        ["make", "-C", str(ROOT)], capture_output=True, text=True, check=True
+    ).stdout
+    for command in COMMANDS:
         assert f"make {command} " in listed
+
+
+TOY = """
+import time
+
+def test_fails_at_once():
+    assert 1 + 1 == 3
+
+def test_takes_a_moment():
+    time.sleep(1.5)
+"""
+
+
+def test_a_failure_is_told_when_it_happens_and_progress_is_shown(tmp_path, monkeypatch, capsys):
+    (tmp_path / "test_toy.py").write_text(TOY)
+    monkeypatch.setattr(run_tests, "EVERY", 0)
+    groups = {
+        "toy": [*run_tests.PYTEST, "-p", "no:cacheprovider", str(tmp_path)],
+        "nothing": ["this"],
+    }
+    assert run_tests.run_groups(groups) == ["toy"]
+    said = capsys.readouterr().out
+    told, shown, ended = (
+        said.index(text) for text in ("assert (1 + 1) == 3", "toy 1/2", "1 failed")
+    )
+    assert told < ended
+    assert shown < ended

@@ -1,7 +1,13 @@
-"""Every claim of the lessons, the slow ones too, on the full data; writes tests/claims/RESULTS.md (`make claims`).
+"""Every claim of the lessons, the slow ones too, on the full data; writes lessons/RESULTS.md.
 
-Arguments go to pytest, so that one file can be run alone: its rows are replaced in RESULTS.md, the others stay.
+    python -m tools.claims                                   all
+    python -m tools.claims lessons/03_denoising …            some: their rows are replaced, the
+                                                             others stay
+
+Arguments go to pytest.
 """
+
+from __future__ import annotations
 
 import datetime
 import json
@@ -14,34 +20,38 @@ from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "tests/claims/RESULTS.md"
+RESULTS = ROOT / "lessons/RESULTS.md"
 HEAD = """# What the lessons claim, as last measured
 
-Written by `make claims`; each row is a value that a test in this folder measured and judged, on the full data.
+Written by `make claims`; each row is a value that a test in a lesson's folder measured and judged,
+on the full data.
 
 | test | value | measured | on | with |
 |---|---|---|---|---|
 """
 
 
-def main() -> int:
-    today = datetime.date.today().isoformat()
-    packages = f"torch {version('torch')}, scikit-learn {version('scikit-learn')}, Python {platform.python_version()}"
+def main(arguments: list[str]) -> int:
     with tempfile.NamedTemporaryFile("r", suffix=".jsonl") as log:
-        environment = {**os.environ, "CLAIMS_LOG": log.name, "COURSE_PROGRESS": "0"}
-        code = subprocess.call([sys.executable, "-m", "pytest", "-q", "--durations=0", *(sys.argv[1:] or ["tests/claims"])],
-                               cwd=ROOT, env=environment)
+        code = subprocess.call(
+            [sys.executable, "-m", "pytest", "-q", "--durations=0", *(arguments or ["lessons"])],
+            cwd=ROOT,
+            env={**os.environ, "CLAIMS_LOG": log.name, "COURSE_PROGRESS": "0"},
+        )
         measured = [json.loads(line) for line in log]
-    lines = RESULTS.read_text(encoding="utf-8").splitlines() if RESULTS.exists() and sys.argv[1:] else []
-    rows = [line for line in lines if line.startswith("| `")]
+    machine = f"{platform.system()}, {os.cpu_count()} cores"
+    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "scikit-learn"))
+    about = f"{datetime.date.today()} | {machine} | {packages}, Python {platform.python_version()}"
+    keep = RESULTS.read_text(encoding="utf-8").splitlines() if arguments else []
+    rows = [line for line in keep if line.startswith("| `")]
     for entry in measured:
         start = f"| `{entry['test']}` | {entry['name']}: "  # a name may hold a colon itself
         rows = [row for row in rows if not row.startswith(start)]
-        rows.append(f"{start}{entry['value']} | {today} | {platform.system()}, {os.cpu_count()} cores | {packages} |")
+        rows.append(f"{start}{entry['value']} | {about} |")
     RESULTS.write_text(HEAD + "\n".join(sorted(rows)) + "\n", encoding="utf-8")
     print(f"{len(measured)} values written to {RESULTS.relative_to(ROOT)}")
     return code
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

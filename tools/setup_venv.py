@@ -1,10 +1,13 @@
 """Make or repair the folder .venv: python tools/setup_venv.py lab|all
 
-``lab`` installs what a learner needs, ``all`` adds the tools for tests, grading and authoring. Runs under any Python 3 up to
-the check of the version, uses the standard library alone, and may be killed at any moment: the next call goes on.
-Whatever goes wrong, the last line is one sentence that says what to do.
+``lab`` installs what a learner needs, ``all`` adds the tools for tests, grading and authoring.
+Runs under any Python 3 up to the check of the version, uses the standard library alone, and may be
+killed at any moment: the next call goes on. While pip works, a line says how far it is. Whatever
+goes wrong, the last line is one sentence that says what to do.
 """
+# ruff: noqa: UP031, UP032  (an old Python 3 must get as far as the sentence about its version)
 
+import glob
 import hashlib
 import os
 import platform
@@ -12,15 +15,22 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.environ.get("COURSE_VENV") or os.path.join(ROOT, ".venv")
 PYTHON = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin", "python")
-STAMP, UNFINISHED = os.path.join(VENV, "course-stamp"), os.path.join(VENV, "course-unfinished")
+STAMP = os.path.join(VENV, "course-stamp")
+UNFINISHED = os.path.join(VENV, "course-unfinished")
 LOG = os.path.join(VENV, "course-setup.log")
 EXTRAS = {"lab": ["lab"], "all": ["lab", "test", "grading", "authoring", "cluster"]}
 OLDEST, NEWEST = (3, 10), (3, 13)
-NEEDED_GB = 8 if platform.system() == "Linux" else 3  # on Linux the registry's torch brings the CUDA libraries
+NEEDED_GB = 8 if platform.system() == "Linux" else 3  # on Linux torch brings the CUDA libraries
+EVERY = 15  # seconds between two lines of progress where there is no terminal
+UNREACHABLE = (
+    "NewConnectionError|ConnectionError|Temporary failure|Max retries|NameResolution"
+    "|ProxyError|timed out|SSLError"
+)
 
 
 def stop(sentence):
@@ -30,7 +40,8 @@ def stop(sentence):
 def usable(python):
     """(major, minor) of an interpreter, or None if it does not run or is out of range."""
     try:
-        out = subprocess.check_output([python, "-c", "import sys; print('%d %d' % sys.version_info[:2])"], stderr=subprocess.DEVNULL)
+        ask = "import sys; print('%d %d' % sys.version_info[:2])"
+        out = subprocess.check_output([python, "-c", ask], stderr=subprocess.DEVNULL)
         version = tuple(int(n) for n in out.split())
     except (OSError, subprocess.CalledProcessError, ValueError):
         return None
@@ -42,28 +53,88 @@ def pick_python():
     for name in [sys.executable] + ["python3.%d" % minor for minor in (12, 11, 13, 10)]:
         if name and shutil.which(name) and usable(name):
             return name
-    stop("the course needs Python 3.10 to 3.13 and this is %s; install one of them, or name it: make PYTHON=/path/to/python3.12"
-         % platform.python_version())
+    stop(
+        "the course needs Python 3.10 to 3.13 and this is %s; install one of them, or name it: "
+        "make PYTHON=/path/to/python3.12" % platform.python_version()
+    )
+
+
+class Progress:
+    """One line that is written over in a terminal; without one, a plain line now and then."""
+
+    def __init__(self):
+        self.start = self.last = time.time()
+        self.terminal = sys.stdout.isatty()
+
+    def show(self, text):
+        now = time.time()
+        text = "  %s (%d:%02d)" % ((text,) + divmod(int(now - self.start), 60))
+        if self.terminal:
+            print("\r\033[K" + text, end="", flush=True)
+        elif now - self.last >= EVERY:
+            self.last = now
+            print(text, flush=True)
+
+    def clear(self):
+        if self.terminal:
+            print("\r\033[K", end="", flush=True)
+
+
+def packages_there():
+    """How many packages stand in the environment."""
+    folders = ("lib/python*/site-packages", "Lib/site-packages")
+    return len({found for one in folders for found in glob.glob("%s/%s/*.dist-info" % (VENV, one))})
+
+
+def how_far(text, new):
+    """What pip has done so far, from its own words and the number of packages that are new."""
+    chosen = re.search("^Installing collected packages: (.*)$", text, re.M)
+    if chosen:
+        return "installed %d of %d packages" % (new, chosen.group(1).count(",") + 1)
+    return "found %d packages to install" % len(re.findall("^Collecting ", text, re.M))
 
 
 def run_pip(arguments):
     """pip inside the venv, its words in the log; a failure is translated into a sentence."""
+    command = [
+        PYTHON,
+        "-u",
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "--retries",
+        "2",
+    ]
+    progress, before = Progress(), packages_there()
     with open(LOG, "w") as log:
-        code = subprocess.call([PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--retries", "2"] + arguments,
-                               cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
-    if code == 0:
+        pip = subprocess.Popen(command + arguments, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        while pip.poll() is None:
+            time.sleep(0.3)
+            with open(LOG, errors="replace") as log:
+                progress.show(how_far(log.read(), packages_there() - before))
+    finally:
+        pip.wait()  # after Ctrl-C it ends by itself
+        progress.clear()
+    if pip.returncode == 0:
         return
     with open(LOG, errors="replace") as log:
         text = log.read()
+    again = "and run the same command again"
     if "No space left" in text:
-        stop("the disk is full; free about %d GB and run the same command again." % NEEDED_GB)
-    if re.search(r"NewConnectionError|ConnectionError|Temporary failure|Max retries|NameResolution|ProxyError|timed out|SSLError", text):
-        stop("the package registry cannot be reached; check the network (or the proxy) and run the same command again. pip's words: " + LOG)
-    stop("pip could not install the packages; its last words were: %s (all of them: %s)"
-         % (" / ".join(text.strip().splitlines()[-2:]), LOG))
+        stop("the disk is full; free about %d GB %s." % (NEEDED_GB, again))
+    if re.search(UNREACHABLE, text):
+        stop(
+            "the package registry cannot be reached; check the network (or the proxy) %s. "
+            "pip's words: %s" % (again, LOG)
+        )
+    last = " / ".join(text.strip().splitlines()[-2:])
+    stop("pip could not install the packages; its last words were: %s (all: %s)" % (last, LOG))
 
 
-# Runs inside the venv: prints torch's version if there is one, and removes the records of half-installed packages.
+# Runs inside the venv: prints torch's version if there is one, and removes the records of packages
+# that are half installed.
 INSPECT = """
 import csv, importlib.metadata as m, shutil, sys
 for d in m.distributions():
@@ -86,16 +157,23 @@ def wanted_stamp(level, python):
     return digest.hexdigest()
 
 
+def silent(*command):
+    """Whether a command fails; what it says is thrown away."""
+    return subprocess.call(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
 def make_venv(python):
-    if os.path.exists(VENV) and (not usable(PYTHON) or subprocess.call([PYTHON, "-m", "pip", "--version"], stdout=subprocess.DEVNULL,
-                                                                       stderr=subprocess.DEVNULL)):
+    if os.path.exists(VENV) and (not usable(PYTHON) or silent(PYTHON, "-m", "pip", "--version")):
         print("%s is not a working environment; making it anew" % VENV)
         shutil.rmtree(VENV)
     if not os.path.exists(VENV):
-        code = subprocess.call([python, "-c", "import venv, ensurepip"], stderr=subprocess.DEVNULL)
-        if code or subprocess.call([python, "-m", "venv", VENV]):
+        without = silent(python, "-c", "import venv, ensurepip")
+        if without or subprocess.call([python, "-m", "venv", VENV]):
             shutil.rmtree(VENV, ignore_errors=True)
-            stop("this Python cannot make a virtual environment; on Debian and Ubuntu run: apt-get install python3-venv")
+            stop(
+                "this Python cannot make a virtual environment; on Debian and Ubuntu run: "
+                "apt-get install python3-venv"
+            )
 
 
 def main(level):
@@ -114,20 +192,27 @@ def main(level):
     needed = 2 if has_torch else NEEDED_GB
     free = shutil.disk_usage(VENV).free / 1e9
     if free < needed:
-        stop("the disk has %.1f GB free and the course needs %d GB; free some and run the same command again." % (free, needed))
+        stop(
+            "the disk has %.1f GB free and the course needs %d GB; free some and run the same "
+            "command again." % (free, needed)
+        )
     constraints = os.path.join(ROOT, "constraints.txt")
     if has_torch:  # keep what is there, a CPU build for instance: its pins replace ours
         with open(constraints) as file:
-            kept = [line for line in file if not re.match(r"(torch|torchvision|triton|nvidia|cuda)[\w-]*==", line)]
+            ours = r"(torch|torchvision|triton|nvidia|cuda)[\w-]*=="
+            kept = [line for line in file if not re.match(ours, line)]
         constraints = os.path.join(VENV, "course-constraints.txt")
         with open(constraints, "w") as file:
             file.writelines(kept + [line + "\n" for line in present])
         print("keeping %s" % ", ".join(present))
-    print("installing the course's packages into %s (a few minutes the first time)" % os.path.relpath(VENV), flush=True)
+    where = os.path.relpath(VENV)
+    print("installing the course's packages into %s (minutes, the first time)" % where, flush=True)
     run_pip(["-c", constraints, "-e", ".[%s]" % ",".join(EXTRAS[level])])
-    if subprocess.call([PYTHON, "-c", "import torch, torchvision, course_utils"], stderr=subprocess.DEVNULL):
-        stop("torch and torchvision do not fit together; take both from the same place (README, 'A laptop without a GPU'), or delete %s"
-             % VENV)
+    if silent(PYTHON, "-c", "import torch, torchvision, course_utils"):
+        stop(
+            "torch and torchvision do not fit together; take both from the same place "
+            "(README, 'A laptop without a GPU'), or delete %s" % VENV
+        )
     with open(STAMP, "w") as file:
         file.write("\n".join([wanted_stamp(one, PYTHON) for one in ("lab", level)]))
     os.remove(UNFINISHED)
@@ -142,4 +227,4 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         stop("interrupted; the same command goes on from here.")
     except OSError as error:
-        stop("%s; free some space or mend the permissions and run the same command again." % error)
+        stop("%s; free some space or mend the permissions and run it again." % error)
