@@ -1,34 +1,42 @@
-# %% [markdown]
+# %% [markdown] question="Is it better than PCA?" source="chapter, 1–2; seminar, 2"
 # # 1. A dense autoencoder: is it better than PCA?
 #
-# Can a picture of a shoe be written down in ten numbers, and drawn again from them? An **[autoencoder](../GLOSSARY.md)** learns to
-# do both at once. We build the smallest one that deserves the name, train it, and are pleased with what it draws. Then we put a
+# Can a picture of a shoe be written down in ten numbers, and drawn again from them? An
+# **[autoencoder](../GLOSSARY.md)** learns to do both at once. We build the smallest one
+# that deserves the name, train it, and are pleased with what it draws. Then we put a
 # method from 1901 beside it, and find out that something inside our network has died.
 #
 # After this lesson you will be able to
 #
-# 1. write an encoder, a decoder and the training loop in PyTorch, and say what each line does;
+# 1. write an encoder, a decoder and the training loop in PyTorch, and say what each
+#    line does;
 # 2. judge a reconstruction by a number *and* by what stands beside that number;
 # 3. look into the code, find units that never fire, and say when and why they died;
-# 4. cure the model in three different ways, and show over several seeds that the cure works.
+# 4. cure the model in three different ways, and show over several seeds that the cure
+#    works.
 #
-# **Time**: about 50 minutes to read and answer; the code runs for one to two minutes on two cores, without a GPU.
+# **Time**: about 50 minutes to read and answer; the code runs for one to two minutes on
+# two cores, without a GPU.
 #
-# **You need**: Python, and to have met `nn.Module`, a linear layer and gradient descent once before.
+# **You need**: Python, and to have met `nn.Module`, a linear layer and gradient descent
+# once before.
 #
-# Words with a link are explained in the [glossary](../GLOSSARY.md), which also names them in Hebrew and Croatian. The lesson follows
-# the opening of the textbook chapter and the second section of the seminar paper that this course grew from; we call them "the
-# chapter" and "the seminar".
+# Words with a link are explained in the [glossary](../GLOSSARY.md), which also names
+# them in Hebrew and Croatian. The lesson follows the opening of the textbook chapter
+# and the second section of the seminar paper that this course grew from; we call them
+# "the chapter" and "the seminar".
 
 # %% [markdown]
 # ## 1. The pictures
 #
-# Fashion-MNIST holds small grey pictures of clothes, 28 × 28 pixels, in ten classes. Loading has scaled every pixel to a number
-# between 0 (black) and 1 (white). We keep three parts apart: the model learns from the **training** images, we decide by the
-# **[validation](../GLOSSARY.md)** images, and the **test** images wait for the very last number of the lesson. Whoever chooses by
-# the test set has no test left.
+# Fashion-MNIST holds small grey pictures of clothes, 28 × 28 pixels, in ten classes.
+# Loading has scaled every pixel to a number between 0 (black) and 1 (white). We keep
+# three parts apart: the model learns from the **training** images, we decide by the
+# **[validation](../GLOSSARY.md)** images, and the **test** images wait for the very
+# last number of the lesson. Whoever chooses by the test set has no test left.
 
 # %%
+import pandas as pd
 import torch
 
 from course_utils import plots
@@ -37,38 +45,52 @@ from course_utils.data import load_images, one_of_each
 train = load_images("FashionMNIST", "train")  # what the model learns from
 validation = load_images("FashionMNIST", "validation")  # what we decide by
 test = load_images("FashionMNIST", "test")  # kept for the last number
-for part in (train, validation, test):
-    pixels = f"pixels {part.images.min():.0f} to {part.images.max():.0f}"
-    print(f"{part.split:<10} {tuple(part.images.shape)}   {pixels}")
 
-ten = one_of_each(test)
-plots.image_rows(
-    {"original": ten.images},
-    title="One picture of each class: these ten accompany us through the whole course",
-    caption="Ten grey pictures of 28 x 28 pixels on black ground. Boots, trousers and bags are "
-    "told apart by their outline; shirt, pullover and coat look much alike.",
-    columns=ten.class_names,
+parts = (train, validation, test)
+pd.DataFrame(
+    {
+        "shape": [tuple(part.images.shape) for part in parts],
+        "darkest pixel": [part.images.min().item() for part in parts],
+        "brightest pixel": [part.images.max().item() for part in parts],
+    },
+    index=[part.split for part in parts],
 )
 
 # %% [markdown]
-# The shape reads: number of images, one channel (grey), 28 rows, 28 columns. The ten pictures come from the test set, so no model
-# has learned from them; we only look at them, and decide nothing by them.
+# The shape reads: number of images, one channel (grey), 28 rows, 28 columns. Here is
+# one picture of each class.
+
+# %%
+ten = one_of_each(test)
+plots.image_rows(
+    {"original": ten.images},
+    columns=ten.class_names,
+    title="One picture of each class: these ten accompany us through the whole course",
+    caption="Ten grey pictures on black ground. Boots, trousers and bags are told "
+    "apart by their outline; shirt, pullover and coat look much alike.",
+)
+
+# %% [markdown]
+# The ten come from the test set, so no model has learned from them. We only look at
+# them, and decide nothing by them.
 
 # %% [markdown]
 # ## 2. Encoder and decoder
 #
-# The plan has two halves. The **[encoder](../GLOSSARY.md)** takes the 784 pixels and returns ten numbers, the
-# **[code](../GLOSSARY.md)**, also called the latent representation. The **[decoder](../GLOSSARY.md)** sees those ten numbers and
-# nothing else, and has to draw the picture from them.
+# The plan has two halves. The **[encoder](../GLOSSARY.md)** takes the 784 pixels and
+# returns ten numbers, the **[code](../GLOSSARY.md)**, also called the latent
+# representation. The **[decoder](../GLOSSARY.md)** sees those ten numbers and nothing
+# else, and has to draw the picture from them.
 #
 # ```text
-#     picture                                   code                                     picture
-#   1 × 28 × 28  →  784  →  linear → ReLU  →  10 numbers  →  linear → sigmoid  →  784  →  1 × 28 × 28
-#                  |-------- encoder -----|                |------------- decoder ---------------|
+# picture                            code                               picture
+# 1×28×28 → 784 → linear → ReLU → 10 numbers → linear → sigmoid → 784 → 1×28×28
+#           |---- encoder ----|                |------ decoder -----|
 # ```
 #
-# A linear layer expects a vector for each image, so the encoder first lays the 28 rows end to end. The
-# **[ReLU](../GLOSSARY.md)** after it turns negative numbers into zero and leaves the others alone.
+# A linear layer expects a vector for each image, so the encoder first lays the 28 rows
+# end to end. The **[ReLU](../GLOSSARY.md)** after it turns negative numbers into zero
+# and leaves the others alone.
 
 # %%
 from torch import nn
@@ -87,9 +109,11 @@ class Encoder(nn.Module):
 
 
 # %% [markdown]
-# The decoder walks the same way back. Its last step is a **[sigmoid](../GLOSSARY.md)**, because that function only returns numbers
-# between 0 and 1, and such are our pixels. The reshape gives the output the input's shape, so that the two can be compared pixel by
-# pixel.
+# The decoder walks the same way back. Its last step is a **[sigmoid](../GLOSSARY.md)**,
+# because that function only returns numbers between 0 and 1, and such are our pixels.
+# The reshape gives the output the input's shape, so that the two can be compared pixel
+# by pixel.
+
 
 # %%
 class Decoder(nn.Module):
@@ -105,14 +129,16 @@ class Decoder(nn.Module):
 
 
 # %% [markdown]
-# Before we put the two together, a guess without a calculator: **the code keeps ten numbers of 784. What percentage is that?**
+# Before we put the two together, a guess without a calculator: **the code keeps ten
+# numbers of 784. What percentage is that?**
 
 # %% tags=["prediction"]
 my_percentage = 13  # change this to your own guess, then run on
 
 # %% [markdown]
-# Now we chain the two. `nn.Sequential` keeps them in order, so `autoencoder[0]` is the encoder and `autoencoder[1]` the decoder; the
-# next lesson lives on that. The line with the seed makes the random starting weights the same whenever you run it.
+# Now we chain the two. `nn.Sequential` keeps them in order, so `autoencoder[0]` is the
+# encoder and `autoencoder[1]` the decoder; the next lesson lives on that. The line with
+# the seed makes the random starting weights the same whenever you run it.
 
 # %%
 latent_dim = 10
@@ -120,49 +146,65 @@ torch.manual_seed(0)
 autoencoder = nn.Sequential(Encoder(latent_dim), Decoder(latent_dim))
 
 pixels = train.images[0].numel()
-parameters = sum(p.numel() for p in autoencoder.parameters())
 percentage = 100 * latent_dim / pixels
-print(f"your guess: {my_percentage} %    {latent_dim} of {pixels} numbers: {percentage:.1f} %")
+parameters = sum(p.numel() for p in autoencoder.parameters())
+print(f"your guess: {my_percentage} %")
+print(f"{latent_dim} of {pixels} numbers: {percentage:.1f} %")
 print(f"parameters to learn: {parameters:,}")
 
 # %% [markdown]
-# Little more than one percent<sup>1</sup> has to carry the whole picture. Nothing else gets through: this narrow place is called the
-# **[bottleneck](../GLOSSARY.md)**, and it is what forces the network to find out what the pictures have in common.
+# Little more than one percent<sup>1</sup> has to carry the whole picture. Nothing else
+# gets through: this narrow place is called the **[bottleneck](../GLOSSARY.md)**, and it
+# is what forces the network to find out what the pictures have in common.
 #
-# <small><sup>1</sup> The textbook chapter says "about 13 %". Ten divided by 784 is 0.0128: the decimal point slipped by one place.</small>
+# <small><sup>1</sup> The textbook chapter says "about 13 %". Ten divided by 784 is
+# 0.0128: the decimal point slipped by one place.</small>
 
 # %% [markdown]
 # ## 3. What "well reconstructed" means
 #
-# We compare output and input pixel by pixel: the differences are squared, so that none can cancel another, and averaged over all
-# pixels of all images. This is the **[mean squared error](../GLOSSARY.md)** per pixel; used on an autoencoder it is called the
-# **[reconstruction loss](../GLOSSARY.md)**. Note what is missing: no label appears anywhere. The picture is its own answer.
+# We compare output and input pixel by pixel: the differences are squared, so that none
+# can cancel another, and averaged over all pixels of all images. This is the **[mean
+# squared error](../GLOSSARY.md)** per pixel; used on an autoencoder it is called the
+# **[reconstruction loss](../GLOSSARY.md)**. Note what is missing: no label appears
+# anywhere. The picture is its own answer.
 #
 # What does the untrained network draw, and what does that cost?
 
 # %%
 reconstruction_loss = nn.MSELoss()
+summed_loss = nn.MSELoss(reduction="sum")
+
+losses = {}
 with torch.no_grad():
     before_training = autoencoder(ten.images)
     for n in (128, 64):
         original_imgs = train.images[:n]
-        mean = reconstruction_loss(autoencoder(original_imgs), original_imgs)
-        total = nn.MSELoss(reduction="sum")(autoencoder(original_imgs), original_imgs)
-        print(f"{n:>3} images    mean over all pixels: {mean:.3f}    sum over them: {total:,.0f}")
+        reconstructed = autoencoder(original_imgs)
+        mean = reconstruction_loss(reconstructed, original_imgs).item()
+        total = summed_loss(reconstructed, original_imgs).item()
+        losses[f"{n} images"] = {"mean over pixels": mean, "sum over pixels": total}
+
+pd.DataFrame(losses).T.round(3)
 
 # %% [markdown]
-# The mean is nearly the same for 128 images as for 64. The sum is a hundred thousand times larger, and halves with the batch.
+# The mean is nearly the same for 128 images as for 64. The sum is a hundred thousand
+# times larger, and halves with the batch.
 #
-# > **Pitfall: sum or mean.** Code in the wild uses both. A sum changes with the batch and image size, so it cannot be compared
-# > between papers, and with plain gradient descent it silently multiplies the step. In this course every error is the mean per pixel.
+# > **Pitfall: sum or mean.** Code in the wild uses both. A sum changes with the batch
+# > and image size, so it cannot be compared between papers, and with plain gradient
+# > descent it silently multiplies the step. In this course every error is the mean per
+# > pixel.
 
 # %% [markdown]
 # ## 4. The training loop, every line of it
 #
-# One pass over all training images is an **[epoch](../GLOSSARY.md)**. In each we shuffle the images, take 128 at a time, ask the
-# network to redraw them, and move every weight a little in the direction that lowers the loss; how far is decided by
-# [Adam](../GLOSSARY.md), with its usual settings. After the epoch we measure the loss on the validation images, which the network
-# does not learn from. On a smaller data set we make more passes, so that the number of steps stays the same.
+# One pass over all training images is an **[epoch](../GLOSSARY.md)**. In each we
+# shuffle the images, take 128 at a time, ask the network to redraw them, and move every
+# weight a little in the direction that lowers the loss; how far is decided by
+# [Adam](../GLOSSARY.md), with its usual settings. After the epoch we measure the loss
+# on the validation images, which the network does not learn from. On a smaller data set
+# we make more passes, so that the number of steps stays the same.
 
 # %%
 epochs = round(10 * 55_000 / len(train))  # 10 on the full data
@@ -170,8 +212,9 @@ steps = epochs * -(-len(train) // 128)
 print(f"{epochs} epochs of {len(train):,} images, 128 at a time: {steps:,} steps")
 
 # %% [markdown]
-# The data lie in memory as one tensor, so a batch is simply a list of 128 row numbers. Read the inner loop aloud once: reconstruct,
-# compare, forget the old gradients, compute new ones, step.
+# The data lie in memory as one tensor, so a batch is simply a list of 128 row numbers.
+# Read the inner loop aloud once: reconstruct, compare, forget the old gradients,
+# compute new ones, step.
 
 # %%
 from types import SimpleNamespace
@@ -199,56 +242,69 @@ for epoch in range(epochs):
 # Did it learn, and does it do as well on pictures that it has never seen?
 
 # %%
+at_first, at_last = history.train_loss[0], history.train_loss[-1]
 plots.loss_curves(
     {"chapter": history},
-    title=f"The loss falls from {history.train_loss[0]:.3f} to {history.train_loss[-1]:.3f}, "
-    "and validation goes with it",
-    caption="Training loss (solid) and validation loss (dashed) after each epoch. Both fall "
-    "steeply at first, then ever more slowly, and end side by side.",
     ylabel="mean squared error per pixel",
+    title=f"The loss falls from {at_first:.3f} to {at_last:.3f}, "
+    "and validation goes with it",
+    caption="Training loss (solid) and validation loss (dashed) after each epoch. "
+    "Both fall steeply at first, then ever more slowly, and end side by side.",
 )
 
 # %% [markdown]
-# A healthy curve by every textbook: steep, then flat, and no gap between training and validation, so nothing was learned by heart.
-# Keep it in mind; we shall come back to how healthy it is.
+# A healthy curve by every textbook: steep, then flat, and no gap between training and
+# validation, so nothing was learned by heart. Keep it in mind; we shall come back to
+# how healthy it is.
 #
-# <details><summary><b>Check yourself.</b> In the first epochs the validation loss lies <i>below</i> the training loss. Is the model
-# better on pictures that it has not seen?</summary>
+# <details><summary><b>Check yourself.</b> In the first epochs the validation loss lies
+# <i>below</i> the training loss. Is the model better on pictures that it has not
+# seen?</summary>
 #
-# No. The training loss is the average over the whole epoch, while the weights were still moving; the validation loss is measured after
-# it, with the better weights. Early on, when a single epoch changes much, that is a visible difference.
+# No. The training loss is the average over the whole epoch, while the weights were
+# still moving; the validation loss is measured after it, with the better weights. Early
+# on, when a single epoch changes much, that is a visible difference.
 # </details>
 
 # %% [markdown]
 # ## 5. Originals and reconstructions
 #
-# A loss of a few hundredths says little to the eye. Here are our ten pictures, what the network drew before training, and what it
-# draws now, having seen of each nothing but ten numbers.
+# A loss of a few hundredths says little to the eye. Here are our ten pictures, what the
+# network drew before training, and what it draws now, having seen of each nothing but
+# ten numbers.
 
 # %%
 with torch.no_grad():
     after_training = autoencoder(ten.images)
 
+rows = {
+    "original": ten.images,
+    "before training": before_training,
+    "after training": after_training,
+}
 plots.image_rows(
-    {"original": ten.images, "before training": before_training, "after training": after_training},
-    title=f"{percentage:.1f} % of the numbers are enough to tell a boot from a bag",
-    caption="Three rows of ten pictures. Before training every picture is the same grey noise. "
-    "After training the outlines are there, blurred; patterns, straps and writing are gone.",
+    rows,
     columns=ten.class_names,
+    title=f"{percentage:.1f} % of the numbers are enough to tell a boot from a bag",
+    caption="Before training every picture is the same grey noise. After training the "
+    "outlines are there, blurred; patterns, straps and writing are gone.",
 )
 
 # %% [markdown]
-# The kinds of clothes are there, and their large shapes. Gone is what distinguishes one shirt from another: prints, stripes, the gaps
-# of the sandal. The network keeps what lowers the error on *many* pictures and drops the rest. It is tempting to stop here. Nearly
-# every tutorial does.
+# The kinds of clothes are there, and their large shapes. Gone is what distinguishes one
+# shirt from another: prints, stripes, the gaps of the sandal. The network keeps what
+# lowers the error on *many* pictures and drops the rest. It is tempting to stop here.
+# Nearly every tutorial does.
 
 # %% [markdown]
 # ## 6. Is that good? A number needs a neighbour
 #
-# An error means nothing alone, so we put two **[baselines](../GLOSSARY.md)** beside it. The first answers every picture with the mean
-# of all training images: it keeps *no* number. The second is **[PCA](../GLOSSARY.md)**, principal component analysis, from 1901: it
-# finds the ten directions in which the images vary most, keeps how far a picture lies along each, and adds them up again. Ten
-# numbers, too, but PCA can only add and multiply by constants, where our network has a ReLU and a sigmoid.
+# An error means nothing alone, so we put two **[baselines](../GLOSSARY.md)** beside it.
+# The first answers every picture with the mean of all training images: it keeps *no*
+# number. The second is **[PCA](../GLOSSARY.md)**, principal component analysis, from
+# 1901: it finds the ten directions in which the images vary most, keeps how far a
+# picture lies along each, and adds them up again. Ten numbers, too, but PCA can only
+# add and multiply by constants, where our network has a ReLU and a sigmoid.
 #
 # **Which of the two has the smaller error, the autoencoder or PCA?**
 
@@ -256,7 +312,8 @@ plots.image_rows(
 my_winner = "autoencoder"  # or "PCA"
 
 # %% [markdown]
-# PCA needs no epochs: scikit-learn computes it directly, in a second or two. `PCABaseline` is a thin wrapper that keeps the result.
+# PCA needs no epochs: scikit-learn computes it directly, in a second or two.
+# `PCABaseline` is a thin wrapper that keeps the result.
 
 # %%
 from course_utils.metrics import PCABaseline, reconstruction_error
@@ -271,31 +328,41 @@ pca_error, our_error = errors["PCA, 10 numbers"], errors["chapter's autoencoder"
 winner = "PCA" if pca_error < our_error else "autoencoder"
 print(f"your guess: {my_winner}    the smaller error: {winner}")
 
+# %% [markdown]
+# By how much, and how far below the mean image are the two?
+
+# %%
+difference = abs(our_error / pca_error - 1)
 comparison = "larger" if our_error > pca_error else "smaller"
 plots.bars(
     errors,
-    title="With ten numbers each, the autoencoder's error is "
-    f"{abs(our_error / pca_error - 1):.0%} {comparison} than PCA's",
-    caption="Mean squared error per pixel on the validation images, three bars: the mean image is "
-    "worst by far, PCA and the autoencoder are close together.",
     ylabel="mean squared error per pixel",
+    title="With ten numbers each, the autoencoder's error is "
+    f"{difference:.0%} {comparison} than PCA's",
+    caption="Error on the validation images, three bars: the mean image is worst by "
+    "far, PCA and the autoencoder are close together.",
 )
 
 # %% [markdown]
-# The network with its nonlinearities, trained over thousands of steps, loses to a formula. Both beat the mean image by far, which is
-# why its drawings looked so convincing.
+# The network with its nonlinearities, trained over thousands of steps, loses to a
+# formula. Both beat the mean image by far, which is why its drawings looked so
+# convincing.
 #
-# > **Pitfall: different code sizes.** "Our autoencoder beats PCA" is easily said when the one keeps 64 numbers and the other 10.
-# > Compare at the same number of numbers, on the same images, with the same error.
+# > **Pitfall: different code sizes.** "Our autoencoder beats PCA" is easily said when
+# > the one keeps 64 numbers and the other 10. Compare at the same number of numbers, on
+# > the same images, with the same error.
 #
-# > **Pitfall: the training error.** It flatters whoever has the most parameters. We compare on images that none of the models has seen.
+# > **Pitfall: the training error.** It flatters whoever has the most parameters. We
+# > compare on images that none of the models has seen.
 
 # %% [markdown]
 # ## 7. Where did the information go?
 #
-# Our autoencoder keeps ten numbers of each image, and so does PCA. PCA may only draw straight lines through the data, the autoencoder
-# may bend; it ought to win. So something in the model is not doing its work, and the place to look is the code itself. A unit of the
-# code **fires** for an image when its number is above zero. **How many of the ten units do you expect to fire for no image at all?**
+# Our autoencoder keeps ten numbers of each image, and so does PCA. PCA may only draw
+# straight lines through the data, the autoencoder may bend; it ought to win. So
+# something in the model is not doing its work, and the place to look is the code
+# itself. A unit of the code **fires** for an image when its number is above zero. **How
+# many of the ten units do you expect to fire for no image at all?**
 
 # %% tags=["prediction"]
 my_silent_units = 1  # change this to your own guess, then run on
@@ -307,60 +374,71 @@ my_silent_units = 1  # change this to your own guess, then run on
 with torch.no_grad():
     codes = autoencoder[0](validation.images)  # (N, 10)
 
-active = (codes > 0).float().mean(dim=0)  # for each unit the share of images for which it fires
+active = (codes > 0).float().mean(dim=0)  # (10,): share of images, for each unit
 silent = int((active == 0).sum())
-print(f"your guess: {my_silent_units}    units that never fire: {silent} of {latent_dim}")
+print(f"your guess: {my_silent_units}")
+print(f"units that never fire: {silent} of {latent_dim}")
 plots.unit_activity(
     active,
     title=f"{silent} of the {latent_dim} numbers in the code are zero for every image",
-    caption="One bar for each code unit, the busiest first: the share of validation images for "
-    "which it is above zero. The bars are nearly full or not there at all.",
+    caption="One bar for each code unit, the busiest first: the share of validation "
+    "images for which it fires. The bars are nearly full or not there at all.",
 )
 
 # %% [markdown]
-# A unit is either on for almost every image or off for **all** of them; hardly any lies between. The code that we called
-# ten-dimensional has far fewer dimensions in use, and PCA, with all ten of its own, beats it. Such a unit is called a
-# **[dead unit](../GLOSSARY.md)**.
+# A unit is either on for almost every image or off for **all** of them; hardly any lies
+# between. The code that we called ten-dimensional has far fewer dimensions in use, and
+# PCA, with all ten of its own, beats it. Such a unit is called a **[dead
+# unit](../GLOSSARY.md)**.
 #
-# > **Pitfall.** The loss curve of section 4 does not show this. It falls, it flattens, it looks healthy. Look at the code itself.
+# > **Pitfall.** The loss curve of section 4 does not show this. It falls, it flattens,
+# > it looks healthy. Look at the code itself.
 #
-# And what do the living units have to say? We take the pullover's code and turn one unit at a time (now numbered by its place in the
-# code) from the smallest to the largest value that it takes on the validation images. The others stay as they are.
+# And what do the living units have to say? We take the pullover's code and turn one
+# unit at a time (now numbered by its place in the code) from the smallest to the
+# largest value that it takes on the validation images. The others stay as they are.
 
 # %%
 low, high = codes.amin(dim=0), codes.amax(dim=0)
+living = (active > 0).nonzero().flatten().tolist()
+
 turned = {}
 with torch.no_grad():
     pullover = autoencoder[0](ten.images[[2]])  # (1, 10)
-    for unit in (active > 0).nonzero().flatten().tolist():
+    for unit in living:
         changed = pullover.repeat(7, 1)
         changed[:, unit] = torch.lerp(low[unit], high[unit], torch.linspace(0, 1, 7))
         turned[f"unit {unit + 1}"] = autoencoder[1](changed)
 
 plots.image_rows(
     turned,
-    title=f"{len(turned)} units have to do all the drawing, so each repaints a large part of the picture",
-    caption="A pullover's code, decoded. In each row one living unit goes from its smallest value on the left to its largest on the "
-    "right. Whole garments brighten, fade or turn into another one; no unit stands for one detail.",
     columns=["smallest", *[""] * 5, "largest"],
+    title=f"{len(living)} units have to do all the drawing, "
+    "so each repaints a large part of the picture",
+    caption="A pullover's code, decoded; in each row one living unit goes from its "
+    "smallest to its largest value. Whole garments brighten, fade or turn into others.",
 )
 
 # %% [markdown]
-# Turn a single unit, and everything changes: no unit can afford to care for one detail. Now by hand: a slider for each unit, starting
-# at the pullover's code; those of the dead units are locked. In JupyterLab and Colab the sliders move (also with the arrow keys);
-# elsewhere you see where they start.
+# Turn a single unit, and everything changes: no unit can afford to care for one detail.
+# Now by hand: a slider for each unit, starting at the pullover's code; those of the
+# dead units are locked. In JupyterLab and Colab the sliders move (also with the arrow
+# keys); elsewhere you see where they start.
 
 # %%
 from course_utils import widgets
 
-widgets.latent_traversal(autoencoder, torch.cat([ten.images, validation.images]), start=2)
+pictures = torch.cat([ten.images, validation.images])
+widgets.latent_traversal(autoencoder, pictures, start=2)
 
 # %% [markdown]
 # ## 8. Bad luck, or a rule?
 #
-# One run is an anecdote. So we train the same model from three seeds, and count silent units at the start and after each epoch. From
-# now on we import the loop instead of typing it: `fit` in `course_utils/training.py` is the loop of section 4 with checks and a
-# progress bar around it, and calls the function that we hand it as `on_epoch` after each epoch.
+# One run is an anecdote. So we train the same model from three seeds, and count silent
+# units at the start and after each epoch. From now on we import the loop instead of
+# typing it: `fit` in `course_utils/training.py` is the loop of section 4 with checks
+# and a progress bar around it, and calls the function that we hand it as `on_epoch`
+# after each epoch.
 
 # %%
 from course_utils.metrics import apply_in_batches
@@ -373,48 +451,61 @@ def silent_units(model):
     return int((codes > 0).any(dim=0).logical_not().sum())
 
 
+# %% [markdown]
+# For each seed we keep the model, its losses and its counts.
+
+# %%
 results = {"chapter": []}
-counts = {seed: [] for seed in range(3)}
+histories, counts = [], []
+
+
+def count_silent(model, history):
+    counts[-1].append(silent_units(model))
+
+
 for seed in range(3):
     torch.manual_seed(seed)
     model = nn.Sequential(Encoder(latent_dim), Decoder(latent_dim))
-    counts[seed].append(silent_units(model))
-    fitted = fit(model, train, epochs=epochs, validation=validation, seed=seed,
-                 on_epoch=lambda model, _: counts[seed].append(silent_units(model)))
+    counts.append([silent_units(model)])
+    options = {"epochs": epochs, "seed": seed, "on_epoch": count_silent}
+    histories.append(fit(model, train, validation=validation, **options))
     results["chapter"].append(model)
-    if seed == 0:
-        pairs = zip(fitted.validation_loss, history.validation_loss)
-        difference = max(abs(a - b) for a, b in pairs)
-        print(f"our loop and fit, same seed: validation losses differ by {difference:.6f} at most")
+
+pairs = zip(histories[0].validation_loss, history.validation_loss)
+difference = max(abs(a - b) for a, b in pairs)
+print(f"our loop and fit, same seed: validation losses differ by {difference:.6f}")
 
 # %% [markdown]
 # Our loop and `fit` do the same thing, to the rounding. And the silent units?
 
 # %%
-last = [counts[seed][-1] for seed in range(3)]
+last = [count[-1] for count in counts]
 plots.lines(
     range(epochs + 1),
-    {f"chapter, seed {seed}": counts[seed] for seed in range(3)},
-    title=f"All ten units fire at the start; {min(last)} to {max(last)} of them are dead at the "
-    "end, and they die early",
-    caption="Code units that fire for no validation image, counted before training and after each "
-    "epoch, for three seeds. Every line jumps up in the first epoch and then stays about level; "
-    "where two seeds lose as many units, one line hides the other.",
+    {f"chapter, seed {seed}": count for seed, count in enumerate(counts)},
     xlabel="epoch",
     ylabel="silent units (of 10)",
+    title=f"All ten units fire at the start; {min(last)} to {max(last)} of them are "
+    "dead at the end, and they die early",
+    caption="Code units that fire for no validation image, after each epoch, for three "
+    "seeds. Every line jumps up in the first epoch and then stays about level; where "
+    "two seeds lose as many units, one line hides the other.",
 )
 
 # %% [markdown]
-# So it is a rule. No unit is dead at the start, so the random weights are not to blame: **training kills them**, all within the
-# first epoch. The number depends on the seed, and the error with it, as we shall see.
+# So it is a rule. No unit is dead at the start, so the random weights are not to blame:
+# **training kills them**, all within the first epoch. The number depends on the seed,
+# and the error with it, as we shall see.
 #
-# When in the first epoch? **After how many steps is the first unit silent for every image?** The whole training has some 4,300.
+# When in the first epoch? **After how many steps is the first unit silent for every
+# image?** The whole training has some 4,300.
 
 # %% tags=["prediction"]
 my_step = 200  # change this to your own guess, then run on
 
 # %% [markdown]
-# The same seeds replay the same training. This time we stop after 60 steps, and look at all ten units before each of them.
+# The same seeds replay the same training. This time we stop after 60 steps, and look at
+# all ten units before each of them.
 
 # %%
 torch.manual_seed(0)
@@ -433,9 +524,9 @@ for batch in torch.randperm(len(train)).split(128)[:60]:
     optimizer.step()
 
 fires = torch.stack(fires)  # (60 steps, 10 units)
-dead = fires[-1] == 0
 first = int((fires == 0).any(dim=1).nonzero()[0])
-print(f"your guess: {my_step}    steps until the first unit is silent: {first} of {steps:,}")
+print(f"your guess: {my_step}")
+print(f"steps until the first unit is silent: {first} of {steps:,}")
 
 # %% [markdown]
 # Ten lines, one for each unit: the share of images for which it fires.
@@ -443,45 +534,52 @@ print(f"your guess: {my_step}    steps until the first unit is silent: {first} o
 # %%
 import matplotlib.pyplot as plt
 
-fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+dead = fires[-1] == 0
 died, alive = 100 * fires[:, dead], 100 * fires[:, ~dead]
-ax.plot(died, color=plots.PALETTE["chapter"], label=f"silent after 60 steps: {died.shape[1]} units")
-ax.plot(alive, "--", color=plots.PALETTE["baseline"], label=f"alive: {alive.shape[1]} units")
-handles = {line.get_label(): line for line in ax.lines}  # one entry for each kind
+n_died, n_alive = died.shape[1], alive.shape[1]
+
+fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+red, grey = plots.PALETTE["chapter"], plots.PALETTE["baseline"]
+ax.plot(died, color=red, label=f"silent after 60 steps: {n_died} units")
+ax.plot(alive, "--", color=grey, label=f"alive: {n_alive} units")
 ax.set(xlabel="training step", ylabel="images for which the unit fires (%)")
+handles = {line.get_label(): line for line in ax.lines}  # one entry for each kind
 ax.legend(handles.values(), handles.keys(), frameon=False)
 plots.finish(
     fig,
-    title=f"{died.shape[1]} of ten units die in the first moments of training, "
+    title=f"{n_died} of ten units die in the first moments of training, "
     f"the first one after {first} steps",
-    caption="The share of validation images for which each of the ten units fires, step by step. "
-    "Within about twenty steps most lines have fallen to zero or climbed to nearly all images.",
+    caption="The share of validation images for which each unit fires, step by step. "
+    "Within about twenty steps most lines have fallen to zero or risen to nearly all.",
 )
 
 # %% [markdown]
-# It is over almost before it has begun: within about twenty of some 4,300 steps nearly every unit has gone one of two ways, all or
-# nothing.
+# It is over almost before it has begun: within about twenty of some 4,300 steps nearly
+# every unit has gone one of two ways, all or nothing.
 
 # %% [markdown]
 # ## 9. Why they die
 #
-# Follow one step. The untrained decoder answers every picture with grey, about 0.5 everywhere, while most of a picture is black. So
-# in the first steps *every image asks for the same thing: darker*. Where a unit's random decoder weights brighten the picture, the
-# gradient says: less of this unit, for all images. Now the encoder's side. All pixels are positive or zero, none negative. If all
-# images pull a unit down, they pull each of its 784 weights the same way, and Adam moves each by about 0.001, however small the
-# gradient.
+# Follow one step. The untrained decoder answers every picture with grey, about 0.5
+# everywhere, while most of a picture is black. So in the first steps *every image asks
+# for the same thing: darker*. Where a unit's random decoder weights brighten the
+# picture, the gradient says: less of this unit, for all images. Now the encoder's side.
+# All pixels are positive or zero, none negative. If all images pull a unit down, they
+# pull each of its 784 weights the same way, and Adam moves each by about 0.001, however
+# small the gradient.
+
 
 # %%
 def ten_steps(offset):
-    """How far ten training steps move each unit's input, averaged over the validation images.
+    """The input of each unit before training, and how far ten steps move its mean.
 
-    The encoder sees the images less `offset`; the decoder still has to draw the images themselves.
+    The encoder sees the images less `offset`; the decoder still has to draw the images.
     """
     torch.manual_seed(0)
     model = nn.Sequential(Encoder(latent_dim), Decoder(latent_dim))
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     flattened = (validation.images - offset).flatten(start_dim=1)
-    start = model[0].linear(flattened).detach()  # what goes into the ReLU, (N, 10)
+    before = model[0].linear(flattened).detach()  # what goes into the ReLU, (N, 10)
     torch.manual_seed(0)
     for batch in torch.randperm(len(train)).split(128)[:10]:
         original_imgs = train.images[batch]
@@ -489,70 +587,99 @@ def ten_steps(offset):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return start, (model[0].linear(flattened).detach() - start).mean(dim=0)
+    after = model[0].linear(flattened).detach()
+    return before, (after - before).mean(dim=0)
 
-
-start, moved = ten_steps(offset=0)
-brightness = validation.images.sum(dim=(1, 2, 3)).mean()
-print(f"the pixels of an average image add up to {brightness:.0f}")
-print(f"one step of 0.001 in every weight moves a unit's input by up to {0.001 * brightness:.2f}")
-print(f"the input of a unit before training is of the size {start.abs().median():.2f} (median)")
-print("how far ten steps move the ten units:", " ".join(f"{shift:+.1f}" for shift in moved))
 
 # %% [markdown]
-# A single step can move a unit as far as its input is large, and for all images *together*. Those pulled down are below zero for
-# every image within ten steps. And there they stay: where a ReLU returns zero its slope is zero too, so a unit that is off for every
-# training image receives no gradient. Only one that still fires for a rare image may yet come back; you may see a count fall by one.
+# How large are a unit's input, one step of Adam, and ten of them?
+
+# %%
+before, moved = ten_steps(offset=0)
+size = before.abs().median()
+brightness = validation.images.sum(dim=(1, 2, 3)).mean()
+print(f"the pixels of an average image add up to {brightness:.0f}")
+print(f"0.001 in every weight moves a unit's input by up to {0.001 * brightness:.2f}")
+print(f"the input of a unit before training is of the size {size:.2f} (median)")
+print("ten steps move the ten units by", " ".join(f"{m:+.1f}" for m in moved))
+
+# %% [markdown]
+# A single step can move a unit as far as its input is large, and for all images
+# *together*. The first of those pulled down are below zero for every image within ten
+# steps. And there they stay: where a ReLU returns zero its slope is zero too, so a unit
+# that is off for every training image receives no gradient. Only one that still fires
+# for a rare image may yet come back; you may see a count fall by one.
 #
-# <details><summary><b>Check yourself.</b> About half of the units die, not all of them. What decides the fate of a unit?</summary>
+# <details><summary><b>Check yourself.</b> About half of the units die, not all of them.
+# What decides the fate of a unit?</summary>
 #
-# What the decoder happens to paint for it. A unit whose random decoder weights brighten the picture where it should get darker is pulled
-# down; one whose weights darken it is pushed up. The sign of the sum of (0.5 − mean image) × decoder weights, computed *before the
-# first step*, tells the fate of about eight units in ten: a toss of a coin, thrown when the model is built.
+# What the decoder happens to paint for it. A unit whose random decoder weights brighten
+# the picture where it should get darker is pulled down; one whose weights darken it is
+# pushed up. The sign of the sum of (0.5 − mean image) × decoder weights, computed
+# *before the first step*, tells the fate of about eight units in ten: a toss of a coin,
+# thrown when the model is built.
 # </details>
 
 # %% [markdown]
 # ## 10. Three cures
 #
-# The diagnosis names three places where one line could help. Which one would you choose?
+# The diagnosis names three places where one line could help. Which one would you
+# choose?
 #
-# * **"centred"**: subtract the mean image before the encoder. Then what goes in balances around zero, and no longer pulls
-#   all weights one way.
-# * **"leaky"**: let the ReLU pass a tenth of what is negative. Units still fall below zero, but keep a gradient and can return.
+# * **"centred"**: subtract the mean image before the encoder. Then what goes in
+#   balances around zero, and no longer pulls all weights one way.
+# * **"leaky"**: let the ReLU pass a tenth of what is negative. Units still fall below
+#   zero, but keep a gradient and can return.
 # * **"linear"**: no ReLU on the code at all. There is nothing left that could die.
 
 # %% tags=["prediction"]
 my_cure = "leaky"  # or "centred", or "linear": which will have the smallest error?
 
 # %% [markdown]
-# Each is judged as the patient was: three seeds, the same epochs, validation images. We write down the mean and the standard
-# deviation over the seeds, since a difference smaller than that deviation is no difference.
+# Each is judged as the patient was: three seeds, the same epochs, validation images. We
+# write down the mean and the standard deviation over the seeds, since a difference
+# smaller than that deviation is no difference.
+
 
 # %%
 def three_seeds(build, epochs=epochs, on_epoch=None):
-    """Train `build()` from three seeds; the three models. `on_epoch` looks on while the first one learns."""
+    """Three models, trained from three seeds; `on_epoch` looks on at the first one."""
     models = []
     for seed in range(3):
         torch.manual_seed(seed)
-        models.append(build())
-        fit(models[-1], train, epochs=epochs, seed=seed, on_epoch=on_epoch if seed == 0 else None)
+        model = build()
+        look_on = on_epoch if seed == 0 else None
+        fit(model, train, epochs=epochs, seed=seed, on_epoch=look_on)
+        models.append(model)
     return models
 
 
+# %% [markdown]
+# A table grows with the cures; its first row is the patient.
+
+# %%
+summary = {}
+
+
 def report(name):
-    """Print a model's validation error over its seeds; its mean and standard deviation."""
+    """Judge a model's three seeds on the validation images; all rows so far."""
     models = results[name]
-    found = torch.tensor([reconstruction_error(model, validation.images) for model in models])
-    print(f"{name:<8} error {found.mean():.4f} ± {found.std():.4f}    PCA {pca_error:.4f}    "
-          f"silent units, by seed: {[silent_units(model) for model in models]}")
-    return float(found.mean()), float(found.std())
+    errors = [reconstruction_error(model, validation.images) for model in models]
+    summary[name] = {
+        "error": torch.tensor(errors).mean().item(),
+        "deviation": torch.tensor(errors).std().item(),
+        "PCA's error": pca_error,
+        "silent units, by seed": [silent_units(model) for model in models],
+    }
+    return pd.DataFrame.from_dict(summary, orient="index").round(4)
 
 
-report("chapter");
+report("chapter")
 
 # %% [markdown]
-# **First cure: centre the input.** One line in `forward`. The mean image is kept as a *buffer*: it is saved and moved with the
-# weights, but not trained.
+# **First cure: centre the input.** One line in `forward`. The mean image is kept as a
+# *buffer*: it is saved and moved with the weights, but not trained.
+
 
 # %%
 class CentredEncoder(Encoder):
@@ -566,22 +693,26 @@ class CentredEncoder(Encoder):
 
 mean_image = train.images.mean(dim=0)  # (1, 28, 28)
 _, moved = ten_steps(offset=mean_image)
-print("how far ten steps move the ten units now:", " ".join(f"{shift:+.2f}" for shift in moved))
+print("ten steps now move the ten units by", " ".join(f"{m:+.2f}" for m in moved))
+
+# %% [markdown]
+# The pull of the first steps is all but gone. Do the units live?
 
 
-
+# %%
 def centred_autoencoder():
     return nn.Sequential(CentredEncoder(latent_dim, mean_image), Decoder(latent_dim))
 
 
 results["centred"] = three_seeds(centred_autoencoder)
-report("centred");
+report("centred")
 
 # %% [markdown]
-# The pull of the first steps is all but gone, every unit lives, and PCA is beaten. Nothing was added to what the model can express; it
-# only got through its first twenty steps.
+# Every unit lives, and PCA is beaten. Nothing was added to what the model can express;
+# it only got through its first twenty steps.
 #
 # **Second cure: a leaky ReLU.** The class stays as it is; we replace one part of it.
+
 
 # %%
 def leaky_autoencoder():
@@ -591,14 +722,17 @@ def leaky_autoencoder():
 
 
 results["leaky"] = three_seeds(leaky_autoencoder)
-report("leaky");
+report("leaky")
 
 # %% [markdown]
-# A unit that is below zero everywhere is not lost here, it only speaks more softly; you may find one that stayed on that side.
-# PyTorch's own default passes a hundredth instead of a tenth. It works as well, but needs about twice the epochs to get below PCA:
-# with so small a slope the way back is long.
+# A unit that is below zero everywhere is not lost here, it only speaks more softly; you
+# may find one that stayed on that side. PyTorch's own default passes a hundredth
+# instead of a tenth. It works as well, but needs about twice the epochs to get below
+# PCA: with so small a slope the way back is long.
 #
-# **Third cure: no ReLU on the code.** The same line again, with a part that does nothing.
+# **Third cure: no ReLU on the code.** The same line again, with a part that does
+# nothing.
+
 
 # %%
 def linear_autoencoder():
@@ -608,81 +742,109 @@ def linear_autoencoder():
 
 
 results["linear"] = three_seeds(linear_autoencoder)
-report("linear");
+report("linear")
 
 # %% [markdown]
 # All side by side, with PCA as the line to get under:
 
 # %%
-summary = {name: report(name) for name in results}
-best = min(summary, key=lambda name: summary[name][0])
-cured = [name for name in summary if summary[name][0] < pca_error]
-print(f"\nyour guess: {my_cure}    the smallest mean error: {best}")
+mean = {name: row["error"] for name, row in summary.items()}
+deviation = {name: row["deviation"] for name, row in summary.items()}
+best = min(mean, key=mean.get)
+print(f"your guess: {my_cure}    the smallest mean error: {best}")
+
+cured = sum(error < pca_error for error in mean.values())
+who = "All three cures" if cured == 3 else f"{cured} of the three cures"
 plots.bars(
-    {name: mean for name, (mean, _) in summary.items()},
-    errors={name: deviation for name, (_, deviation) in summary.items()},
+    mean,
+    errors=deviation,
     level=("PCA, 10 numbers", pca_error),
-    title=f"{'All' if len(cured) == 3 else len(cured)} of the three cures bring the autoencoder's "
-    "error below PCA's, and it no longer depends on the seed",
-    caption="Mean squared error per pixel on the validation images, mean over three seeds with one "
-    "standard deviation. The chapter's model lies above PCA's dashed line and varies much; the "
-    "three cured ones lie below it and hardly vary.",
     ylabel="mean squared error per pixel",
     fmt="{:.4f}",
+    title=f"{who} bring the autoencoder's error below PCA's, "
+    "and it no longer depends on the seed",
+    caption="Error on the validation images, mean and one standard deviation over "
+    "three seeds. The chapter's model lies above PCA's dashed line and varies much; "
+    "the three cured ones lie below it and hardly vary.",
 )
 
 # %% [markdown]
-# Two things to read here. The error *and* its spread shrink: a model without dead units does not depend on luck (± 0.0000 says that
-# the three seeds agree to the fourth decimal). And the simplest code is no worse than the others: the culprit was the ReLU on the code.
+# Two things to read here. The error *and* its spread shrink: a model without dead units
+# does not depend on luck (a deviation of 0.0000 says that the three seeds agree to the
+# fourth decimal). And the simplest code is no worse than the others: the culprit was
+# the ReLU on the code.
 #
-# But how can a *linear* code beat PCA, the best linear code there is? Because only the code is linear: our decoder ends in a sigmoid,
-# which bends its output into [0, 1]. To be fair, let us cut PCA's pictures to that range, too.
+# But how can a *linear* code beat PCA, the best linear code there is? Because only the
+# code is linear: our decoder ends in a sigmoid, which bends its output into [0, 1]. To
+# be fair, let us cut PCA's pictures to that range, too.
 
 # %%
 pca_pictures = pca.decode(pca.encode(validation.images, 10))
+cut = reconstruction_loss(pca_pictures.clamp(0, 1), validation.images)
 outside = ((pca_pictures < 0) | (pca_pictures > 1)).float().mean()
-clipped = reconstruction_loss(pca_pictures.clamp(0, 1), validation.images)
 print(f"{outside:.0%} of PCA's pixels lie outside [0, 1]")
-print(f"PCA {pca_error:.4f}    PCA, cut {clipped:.4f}    linear code {summary['linear'][0]:.4f}")
+print(f"PCA {pca_error:.4f}    PCA, cut {cut:.4f}    linear code {mean['linear']:.4f}")
 
 # %% [markdown]
-# Cutting helps PCA a little, not enough. A fair baseline is one that was given every help that costs nothing.
+# Cutting helps PCA a little, not enough. A fair baseline is one that was given every
+# help that costs nothing.
 
 # %% [markdown]
 # ## 11. The hourglass
 #
-# So far the network had no depth to bend with. A **[stacked autoencoder](../GLOSSARY.md)** narrows in steps and widens in the same
-# steps: an hourglass. ReLU stands between the layers and, as we have learned, not on the code. It is slower by the step, so we grant
-# it less than a third of the epochs. And we look on: `live_training` redraws, after each epoch of the first seed, the loss curve of
-# section 4 and the pictures of section 5.
+# So far the network had no depth to bend with. A **[stacked
+# autoencoder](../GLOSSARY.md)** narrows in steps and widens in the same steps: an
+# hourglass. ReLU stands between the layers and, as we have learned, not on the code.
+
 
 # %%
 def stacked_autoencoder():
     encoder = nn.Sequential(
         nn.Flatten(),
-        nn.Linear(784, 256), nn.ReLU(),
-        nn.Linear(256, 128), nn.ReLU(),
+        nn.Linear(784, 256),
+        nn.ReLU(),
+        nn.Linear(256, 128),
+        nn.ReLU(),
         nn.Linear(128, latent_dim),  # no activation on the code
     )
     decoder = nn.Sequential(
-        nn.Linear(latent_dim, 128), nn.ReLU(),
-        nn.Linear(128, 256), nn.ReLU(),
-        nn.Linear(256, 784), nn.Sigmoid(),
+        nn.Linear(latent_dim, 128),
+        nn.ReLU(),
+        nn.Linear(128, 256),
+        nn.ReLU(),
+        nn.Linear(256, 784),
+        nn.Sigmoid(),
         nn.Unflatten(1, (1, 28, 28)),
     )
     return nn.Sequential(encoder, decoder)
 
 
+# %% [markdown]
+# It is slower by the step, so we grant it less than a third of the epochs. And we look
+# on: `live_training` redraws, after each epoch of the first seed, the loss curve of
+# section 4 and the pictures of section 5.
+
+# %%
 few_epochs = round(3 * 55_000 / len(train))
-results["stacked"] = three_seeds(stacked_autoencoder, epochs=few_epochs, on_epoch=widgets.live_training(ten.images))
-stacked_error, _ = report("stacked")
-k = next(k for k in range(10, 785) if pca.error(validation.images, k) <= stacked_error)
+look_on = widgets.live_training(ten.images)
+results["stacked"] = three_seeds(stacked_autoencoder, few_epochs, look_on)
+report("stacked")
+
+# %% [markdown]
+# How many numbers would PCA have to keep for as small an error?
+
+# %%
+stacked_error = summary["stacked"]["error"]
+k = 10
+while pca.error(validation.images, k) > stacked_error:
+    k += 1
 print(f"PCA needs {k} numbers to do as well as the hourglass with {latent_dim}")
 
 # %% [markdown]
-# *That* is what nonlinear layers are for. With the same ten numbers the hourglass is far below PCA, and its curve still falls at the
-# right end. ReLU is not the villain of this lesson: between layers it gives the network its strength, on a narrow code it closes
-# doors.
+# *That* is what nonlinear layers are for. With the same ten numbers the hourglass is
+# far below PCA, and its curve still falls at the right end. ReLU is not the villain of
+# this lesson: between layers it gives the network its strength, on a narrow code it
+# closes doors.
 
 # %% [markdown]
 # ## 12. The last number
@@ -690,59 +852,70 @@ print(f"PCA needs {k} numbers to do as well as the hourglass with {latent_dim}")
 # All decisions are made, on validation images. Now, once, the test set.
 
 # %%
-import pandas as pd
+rows = {}
+for k, name in ((0, "mean image"), (latent_dim, "PCA")):
+    rows[name] = {"numbers kept": k, "test error": pca.error(test.images, k)}
 
-table = {
-    "mean image": {"numbers kept": 0, "test error": f"{pca.error(test.images, 0):.4f}"},
-    "PCA": {"numbers kept": latent_dim, "test error": f"{pca.error(test.images, latent_dim):.4f}"},
-}
 for name, models in results.items():
-    found = torch.tensor([reconstruction_error(model, test.images) for model in models])
-    entry = f"{found.mean():.4f} ± {found.std():.4f}"
-    table[name] = {"numbers kept": latent_dim, "test error": entry}
-pd.DataFrame.from_dict(table, orient="index")
+    errors = [reconstruction_error(model, test.images) for model in models]
+    rows[name] = {
+        "numbers kept": latent_dim,
+        "test error": torch.tensor(errors).mean().item(),
+        "deviation": f"± {torch.tensor(errors).std():.4f}",
+    }
+pd.DataFrame.from_dict(rows, orient="index").fillna("").round(4)
 
 # %% [markdown]
-# The order is that of the validation images; nothing was chosen by luck. And the eye agrees:
+# The order is that of the validation images; nothing was chosen by luck. (A formula has
+# no seed, hence no deviation.) And the eye agrees:
 
 # %% tags=["readme"]
 drawn = {"original": ten.images, "PCA": pca.decode(pca.encode(ten.images, latent_dim))}
 for name in ("chapter", "linear", "stacked"):
     drawn[name] = apply_in_batches(results[name][0], ten.images)
+
 plots.image_rows(
     drawn,
+    columns=ten.class_names,
     title="Ten numbers each: the hourglass draws the sharpest outlines, "
     "the chapter's model the vaguest",
-    caption="Ten pictures in five rows: the originals, and what PCA, the chapter's autoencoder, "
-    "the one with a linear code and the stacked one make of ten numbers. PCA leaves grey ghosts around "
-    "the clothes; the stacked model has clean outlines.",
-    columns=ten.class_names,
+    caption="Ten originals, and what PCA, the chapter's autoencoder, the one with a "
+    "linear code and the stacked one make of ten numbers. PCA leaves grey ghosts "
+    "around the clothes; the stacked model has clean outlines.",
 )
 
 # %% [markdown]
 # ## What you have seen
 #
-# 1. An autoencoder is two small modules and a loop of a few lines; the picture is its own answer. The chapter's keeps 1.3 % of the numbers.
-# 2. A number needs a neighbour. The drawings looked fine, and the error was *larger* than PCA's with as many numbers.
-# 3. About half of the code was dead, killed in the first twenty steps: all inputs positive, all images pulling one way, and a ReLU
-#    whose zero has no slope. The loss curve showed none of it.
-# 4. Centring, a leaky ReLU or a linear code each cure it, over three seeds and by more than their spread; depth then brings what
-#    the nonlinearities had promised.
+# 1. An autoencoder is two small modules and a loop of a few lines; the picture is its
+#    own answer. The chapter's keeps 1.3 % of the numbers.
+# 2. A number needs a neighbour. The drawings looked fine, and the error was *larger*
+#    than PCA's with as many numbers.
+# 3. About half of the code was dead, killed in the first twenty steps: all inputs
+#    positive, all images pulling one way, and a ReLU whose zero has no slope. The loss
+#    curve showed none of it.
+# 4. Centring, a leaky ReLU or a linear code each cure it, over three seeds and by more
+#    than their spread; depth then brings what the nonlinearities had promised.
 #
-# <details><summary><b>Check yourself.</b> A colleague reports: "My autoencoder reaches 0.012 on Fashion-MNIST." What do you ask?</summary>
+# <details><summary><b>Check yourself.</b> A colleague reports: "My autoencoder reaches
+# 0.012 on Fashion-MNIST." What do you ask?</summary>
 #
-# With how many numbers in the code? On which images, training or test? Mean or sum, per pixel or per image? From how many seeds? And
-# what does PCA reach with as many numbers? (`pca.error(validation.images, k)` tells. How many does it need for 0.012?)
+# With how many numbers in the code? On which images, training or test? Mean or sum, per
+# pixel or per image? From how many seeds? And what does PCA reach with as many numbers?
+# (`pca.error(validation.images, k)` tells. How many does it need for 0.012?)
 # </details>
 #
-# <details><summary><b>Check yourself.</b> Would units die as well if the ReLU stood in the middle of a deep encoder, with a linear layer
-# after it?</summary>
+# <details><summary><b>Check yourself.</b> Would units die as well if the ReLU stood in
+# the middle of a deep encoder, with a linear layer after it?</summary>
 #
-# They may. But each code number is then a mix of all living units of the layer before, and a layer of 256 can spare some. None of the ten
-# numbers is lost for that reason alone, which is what we saw in the hourglass.
+# They may. But each code number is then a mix of all living units of the layer before,
+# and a layer of 256 can spare some. None of the ten numbers is lost for that reason
+# alone, which is what we saw in the hourglass.
 # </details>
 #
-# **Your turn**: the [exercise](../exercises/01_dense_autoencoder/01_dense_autoencoder.ipynb) to this lesson.
+# **Your turn**: the
+# [exercise](../exercises/01_dense_autoencoder/01_dense_autoencoder.ipynb) to this
+# lesson.
 #
-# **Next**: [lesson 2](02_encoder.ipynb) takes the encoder out. What do its ten numbers know about clothes, although no one told it
-# a single label?
+# **Next**: [lesson 2](02_encoder.ipynb) takes the encoder out. What do its ten numbers
+# know about clothes, although no one told it a single label?

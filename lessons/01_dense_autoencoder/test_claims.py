@@ -1,4 +1,7 @@
-"""What lesson 01 says about the chapter's autoencoder, its dead units, and their cures. Fashion-MNIST, full data, validation images."""
+"""What lesson 01 says about the chapter's autoencoder, its dead units and their cures.
+
+Fashion-MNIST, full data, validation images.
+"""
 
 import functools
 import statistics
@@ -9,7 +12,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_utils.data import load_images
-from course_utils.metrics import PCABaseline, apply_in_batches, reconstruction_error
+from course_utils.metrics import (
+    PCABaseline,
+    apply_in_batches,
+    mse,
+    reconstruction_error,
+)
 from course_utils.models import dense_autoencoder, stacked_autoencoder
 from course_utils.training import fit
 
@@ -18,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("full_data")
 EPOCHS = 10
 BUILD = {
     "chapter": lambda: dense_autoencoder(10),
-    "centred": lambda: dense_autoencoder(10, mean_image=data("train").images.mean(dim=0)),
+    "centred": lambda: dense_autoencoder(10, mean_image=mean_image()),
     "leaky": lambda: dense_autoencoder(10, nn.LeakyReLU(0.1)),
     "leaky, PyTorch's slope": lambda: dense_autoencoder(10, nn.LeakyReLU()),
     "linear": lambda: dense_autoencoder(10, nn.Identity()),
@@ -32,17 +40,27 @@ def data(split):
 
 
 @functools.cache
+def mean_image():
+    return data("train").images.mean(dim=0)
+
+
+@functools.cache
 def pca():
     return PCABaseline(data("train").images)
 
 
 def silent(model):
     """The number of code units that fire for none of the validation images."""
-    return int((apply_in_batches(model[0], data("validation").images) <= 0).all(dim=0).sum())
+    codes = apply_in_batches(model[0], data("validation").images)
+    return int((codes <= 0).all(dim=0).sum())
+
+
+def rounded(values, digits=4):
+    return [round(float(value), digits) for value in values]
 
 
 def trained(name, seed, epochs=EPOCHS):
-    """(error on the validation images, silent units before training, silent units after it), trained once for all tests."""
+    """Validation error, silent units before and after training; once for all tests."""
     return _trained(name, seed, epochs)
 
 
@@ -57,17 +75,18 @@ def _trained(name, seed, epochs):
 
 def errors(name, seeds, record, epochs=EPOCHS):
     found = [trained(name, seed, epochs)[0] for seed in seeds]
-    record(f"{name}, {epochs} epochs, error for seeds {list(seeds)}", [round(error, 4) for error in found])
+    record(f"{name}, {epochs} epochs, error for seeds {list(seeds)}", rounded(found))
     return found
 
 
 def chapter_loses_and_units_die(seeds, record):
     level = pca().error(data("validation").images, 10)
     found = errors("chapter", seeds, record)
+    dead_before = [trained("chapter", seed)[1] for seed in seeds]
     dead = [trained("chapter", seed)[2] for seed in seeds]
     record("PCA-10, error", round(level, 4))
     record("silent units of ten", dead)
-    assert not any(trained("chapter", seed)[1] for seed in seeds), "every unit fires before training"
+    assert not any(dead_before), "every unit fires before training"
     assert min(dead) >= 3, dead
     assert min(found) > level, found
 
@@ -82,7 +101,12 @@ def test_the_same_for_more_seeds(record):
 
 
 def first_steps(seed, offset=0.0, steps=100):
-    """The chapter's model for a few steps: its decoder before them, silent units before each, the shift of unit inputs after ten."""
+    """The chapter's model, trained for a few steps.
+
+    Returns its decoder's weights before them, the counts of silent units before each of
+    the first 30, the shift of the units' inputs after ten, those inputs at the start,
+    and which units are silent at the end.
+    """
     torch.manual_seed(seed)
     model = dense_autoencoder(10)
     painted = model[1].linear.weight.detach().clone()  # (784, 10)
@@ -105,7 +129,8 @@ def first_steps(seed, offset=0.0, steps=100):
 
 
 def test_units_die_in_the_first_steps_and_their_fate_is_set_before(record):
-    brighter = (0.5 - data("train").images.mean(dim=0)).flatten()  # the untrained decoder is too bright by about this
+    # the untrained decoder is too bright by about this
+    brighter = (0.5 - mean_image()).flatten()
     first, after_30, right = [], [], 0
     for seed in range(10):
         painted, counts, _, _, dead = first_steps(seed)
@@ -115,17 +140,20 @@ def test_units_die_in_the_first_steps_and_their_fate_is_set_before(record):
     record("steps until the first unit is silent, ten seeds", first)
     record("silent units after 30 steps, ten seeds", after_30)
     record("units of 100 whose fate the decoder's first weights tell", right)
-    assert 0 < min(first) and max(first) <= 20
+    assert min(first) > 0
+    assert max(first) <= 20
     assert min(after_30) >= 3
     assert right >= 70
 
 
 def test_centring_takes_the_pull_out_of_the_first_steps(record):
-    mean_image = data("train").images.mean(dim=0)
-    raw = [float(first_steps(seed, steps=11)[2].abs().median()) for seed in range(5)]
-    centred = [float(first_steps(seed, offset=mean_image, steps=11)[2].abs().median()) for seed in range(5)]
-    record("shift of a unit's input in ten steps, raw, median", [round(shift, 2) for shift in raw])
-    record("shift of a unit's input in ten steps, centred, median", [round(shift, 3) for shift in centred])
+    def shifts(offset):
+        found = [first_steps(seed, offset, steps=11)[2] for seed in range(5)]
+        return [float(shift.abs().median()) for shift in found]
+
+    raw, centred = shifts(0.0), shifts(mean_image())
+    record("shift of a unit's input in ten steps, raw, median", rounded(raw, 2))
+    record("shift of a unit's input in ten steps, centred, median", rounded(centred, 3))
     assert min(raw) > 10 * max(centred)
 
 
@@ -139,13 +167,16 @@ def test_a_linear_code_beats_pca(record):
 def test_each_cure_beats_pca_and_varies_less(name, record):
     level = pca().error(data("validation").images, 10)
     found = errors(name, range(5), record)
-    record(f"{name}, silent units", [trained(name, seed)[2] for seed in range(5)])
+    patient = errors("chapter", range(5), record)
+    dead = [trained(name, seed)[2] for seed in range(5)]
+    record(f"{name}, silent units", dead)
     assert max(found) < level
-    assert statistics.stdev(found) < statistics.stdev(errors("chapter", range(5), record)) / 4
+    assert statistics.stdev(found) < statistics.stdev(patient) / 4
     if name == "linear":  # the simplest code is no worse than the others
-        assert statistics.mean(found) <= min(statistics.mean(errors(other, range(5), record)) for other in ("centred", "leaky"))
+        others = [errors(other, range(5), record) for other in ("centred", "leaky")]
+        assert statistics.mean(found) <= min(map(statistics.mean, others))
     if name == "centred":
-        assert not any(trained(name, seed)[2] for seed in range(5)), "no unit dies"
+        assert not any(dead), "no unit dies"
 
 
 @pytest.mark.slow
@@ -158,7 +189,7 @@ def test_a_small_leak_needs_more_epochs(record):
 @pytest.mark.slow
 def test_the_linear_code_beats_pca_cut_to_the_range_of_pixels(record):
     images = data("validation").images
-    cut = reconstruction_error(lambda codes: pca().decode(codes).clamp(0, 1), images, inputs=pca().encode(images, 10))
+    cut = mse(pca().decode(pca().encode(images, 10)).clamp(0, 1), images)
     record("PCA-10 cut to [0, 1], error", round(cut, 4))
     assert max(errors("linear", range(5), record)) < cut < pca().error(images, 10)
 
