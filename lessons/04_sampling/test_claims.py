@@ -1,4 +1,7 @@
-"""What lesson 04 says about perturbed, random and fitted codes. Fashion-MNIST, full data, validation images."""
+"""What lesson 04 says about perturbed, random and fitted codes.
+
+Fashion-MNIST, full data, validation images.
+"""
 
 import functools
 
@@ -10,9 +13,10 @@ from sklearn.neighbors import NearestNeighbors
 
 from course_utils.corruption import Dropout
 from course_utils.data import load_images
+from course_utils.losses import denoising
 from course_utils.metrics import apply_in_batches
 from course_utils.models import dense_autoencoder
-from course_utils.training import denoising, fit
+from course_utils.training import fit
 
 pytestmark = pytest.mark.usefixtures("full_data")
 
@@ -30,24 +34,44 @@ def data(split):
 def trained(seed, n=None, epochs=EPOCHS):
     torch.manual_seed(seed)
     model = dense_autoencoder(int(784 * 1.2))
-    fit(model, data("train").images[:n], denoising(Dropout(0.5)), epochs=epochs, seed=seed)
+    images, loss = data("train").images[:n], denoising(Dropout(0.5))
+    fit(model, images, loss, epochs=epochs, seed=seed)
     return model
+
+
+def index_of(images):
+    search = NearestNeighbors(n_neighbors=1, algorithm="brute")
+    return search.fit(images.flatten(1).numpy())
+
+
+def distances(index, images):
+    """From each image to the nearest in the index: root mean square per pixel."""
+    distance, _ = index.kneighbors(images.flatten(1).numpy())
+    return torch.from_numpy(distance[:, 0]) / 28
 
 
 @functools.cache
 def training_index():
-    return NearestNeighbors(n_neighbors=1, algorithm="brute").fit(data("train").images.flatten(1).numpy())
+    return index_of(data("train").images)
 
 
 def to_real(samples):
-    """Distances (root mean square per pixel) from each sample to the nearest training image."""
-    return torch.from_numpy(training_index().kneighbors(samples.flatten(1).numpy())[0][:, 0]) / 28
+    """Distance of each sample from the nearest training image."""
+    return distances(training_index(), samples)
 
 
 def to_sample(samples):
-    """Distances from each of N real pictures to the nearest sample."""
-    index = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(samples.flatten(1).numpy())
-    return torch.from_numpy(index.kneighbors(data("validation").images[:N].flatten(1).numpy())[0][:, 0]) / 28
+    """Distance of each of N real pictures from the nearest sample."""
+    return distances(index_of(samples), data("validation").images[:N])
+
+
+def score(samples):
+    """Mean distances: sample to real, real to sample."""
+    return to_real(samples).mean().item(), to_sample(samples).mean().item()
+
+
+def rounded(values, digits=3):
+    return [round(float(value), digits) for value in values]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -56,7 +80,8 @@ def test_multiplicative_noise_leaves_inactive_units_inactive(seed, record):
     encoded = apply_in_batches(encoder, data("validation").images[:500])
     torch.manual_seed(seed)
     perturbed_latent = encoded * (1 + torch.randn(encoded.shape))
-    assert 0.1 < (encoded == 0).float().mean() < 0.9  # there is something to leave alone
+    # there is something to leave alone
+    assert 0.1 < (encoded == 0).float().mean() < 0.9
     assert torch.equal(perturbed_latent == 0, encoded == 0)
     negative = (perturbed_latent[encoded > 0] < 0).float().mean().item()
     record(f"seed {seed}: active units pushed below zero", round(negative, 3))
@@ -65,9 +90,12 @@ def test_multiplicative_noise_leaves_inactive_units_inactive(seed, record):
 
 def test_the_mean_image_passes_one_distance_and_fails_the_other(record):
     images = data("validation").images
-    mean_image, others = data("train").images.mean(0, keepdim=True).expand(N, -1, -1, -1), images[N : 2 * N]
-    found = {name: (to_real(s).mean().item(), to_sample(s).mean().item()) for name, s in (("mean image", mean_image), ("real", others))}
-    record("sample to real, real to sample", {name: [round(d, 3) for d in pair] for name, pair in found.items()})
+    mean_image = data("train").images.mean(0, keepdim=True).expand(N, -1, -1, -1)
+    found = {"mean image": score(mean_image), "real": score(images[N : 2 * N])}
+    record(
+        "sample to real, real to sample",
+        {name: rounded(pair) for name, pair in found.items()},
+    )
     assert found["mean image"][0] < 1.15 * found["real"][0]
     assert found["mean image"][1] > 1.4 * found["real"][1]
 
@@ -75,32 +103,48 @@ def test_the_mean_image_passes_one_distance_and_fails_the_other(record):
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", SEEDS)
-def test_samples_from_the_mixture_are_closer_to_real_images_than_samples_from_random_codes(seed, record):
+def test_samples_from_the_mixture_are_nearer_to_real_images_than_from_random_codes(
+    seed, record
+):
     encoder, decoder = trained(seed)
     codes = apply_in_batches(encoder, data("train").images[:6000])
     axes = PCA(32, random_state=0).fit(codes.numpy())
     known = axes.transform(codes.double().numpy())
-    held_out = axes.transform(apply_in_batches(encoder, data("validation").images).double().numpy())
-    mixtures = {k: GaussianMixture(k, reg_covar=1e-3, tol=0.01, random_state=seed).fit(known) for k in (1, 20)}
+    held_out = apply_in_batches(encoder, data("validation").images)
+    held_out = axes.transform(held_out.double().numpy())
+    settings = {"reg_covar": 1e-3, "tol": 0.01, "random_state": seed}
+    mixtures = {k: GaussianMixture(k, **settings).fit(known) for k in (1, 20)}
     assert mixtures[20].score(held_out) > mixtures[1].score(held_out) + 5
 
     def sample(mixture):
-        return apply_in_batches(decoder, torch.from_numpy(axes.inverse_transform(mixture.sample(N)[0])).float().clamp(min=0))
+        points, _ = mixture.sample(N)
+        drawn = torch.from_numpy(axes.inverse_transform(points)).float().clamp(min=0)
+        return apply_in_batches(decoder, drawn)
 
     torch.manual_seed(seed)
     shuffled_codes = codes.gather(0, torch.randint(len(codes), (N, codes.shape[1])))
-    normal_codes = (codes.mean(0) + codes.std(0) * torch.randn(N, codes.shape[1])).clamp(min=0)
-    samples = {"shuffled": apply_in_batches(decoder, shuffled_codes), "normal": apply_in_batches(decoder, normal_codes),
-               "one Gaussian": sample(mixtures[1]), "mixture": sample(mixtures[20])}
-    score = {name: (to_real(s).mean().item(), to_sample(s).mean().item()) for name, s in samples.items()}
-    record(f"seed {seed}: sample to real, real to sample", {name: [round(d, 3) for d in pair] for name, pair in score.items()})
+    normal_codes = codes.mean(0) + codes.std(0) * torch.randn(N, codes.shape[1])
+    found = {
+        "shuffled": score(apply_in_batches(decoder, shuffled_codes)),
+        "normal": score(apply_in_batches(decoder, normal_codes.clamp(min=0))),
+        "one Gaussian": score(sample(mixtures[1])),
+        "mixture": score(sample(mixtures[20])),
+    }
+    record(
+        f"seed {seed}: sample to real, real to sample",
+        {name: rounded(pair) for name, pair in found.items()},
+    )
     for direction in (0, 1):
-        assert score["mixture"][direction] < 0.85 * min(score["shuffled"][direction], score["normal"][direction])
-        assert score["mixture"][direction] < 0.95 * score["one Gaussian"][direction]
+        distance = {name: pair[direction] for name, pair in found.items()}
+        invented = min(distance["shuffled"], distance["normal"])
+        assert distance["mixture"] < 0.85 * invented
+        assert distance["mixture"] < 0.95 * distance["one Gaussian"]
 
     real_codes = apply_in_batches(encoder, data("validation").images[:N])
-    home, away = (torch.cdist(c, codes).amin(1).mean() for c in (real_codes, shuffled_codes))
-    record(f"seed {seed}: distance to the nearest code, shuffled over real", round((away / home).item(), 2))
+    home = torch.cdist(real_codes, codes).amin(1).mean()
+    away = torch.cdist(shuffled_codes, codes).amin(1).mean()
+    name = f"seed {seed}: distance to the nearest code, shuffled over real"
+    record(name, round((away / home).item(), 2))
     assert away > 2 * home
 
 
@@ -113,18 +157,25 @@ def test_a_perturbed_sample_is_no_copy_but_stays_near_its_original(seed, record)
     encoded = apply_in_batches(encoder, real)
     torch.manual_seed(seed)
     samples = apply_in_batches(decoder, encoded * (1 + torch.randn(encoded.shape)))
-    origin, training, among_real = ((samples - real) ** 2).flatten(1).mean(1).sqrt(), to_real(samples), to_real(real)
+    origin = ((samples - real) ** 2).flatten(1).mean(1).sqrt()
+    training, among_real = to_real(samples), to_real(real)
     share = (origin < training).float().mean().item()
-    record(f"seed {seed}: sample to training, sample to original, real to training, share nearest to the original",
-           [round(v, 3) for v in (training.mean().item(), origin.mean().item(), among_real.mean().item(), share)])
-    assert training.mean() > 0.75 * among_real.mean() and training.min() > 0.03  # not copied
+    record(
+        f"seed {seed}: sample to training, sample to original, real to training, "
+        "share nearest to the original",
+        rounded([training.mean(), origin.mean(), among_real.mean(), share]),
+    )
+    assert training.mean() > 0.75 * among_real.mean()  # not copied
+    assert training.min() > 0.03
     assert share > 0.2  # one picture against 55,000
     assert abs(origin.mean() - training.mean()) < 0.03  # "about as near"
 
     torch.manual_seed(seed)
-    further = to_real(apply_in_batches(decoder, encoded * (1 + 2 * torch.randn(encoded.shape)))).mean()
+    shaken = encoded * (1 + 2 * torch.randn(encoded.shape))
+    further = to_real(apply_in_batches(decoder, shaken)).mean()
     unperturbed = to_real(apply_in_batches(decoder, encoded)).mean()
-    record(f"seed {seed}: sample to training at strength 0 and 2", [round(v.item(), 3) for v in (unperturbed, further)])
+    name = f"seed {seed}: sample to training at strength 0 and 2"
+    record(name, rounded([unperturbed, further]))
     assert unperturbed < training.mean() < among_real.mean() < further
 
 
@@ -134,10 +185,18 @@ def test_a_perturbed_sample_is_no_copy_but_stays_near_its_original(seed, record)
 def test_between_two_garments_the_code_owes_its_lead_to_the_blur(seed, record):
     encoder, decoder = trained(seed)
     first, second = data("validation").images[:N].split(N // 2)
-    codes = apply_in_batches(encoder, first), apply_in_batches(encoder, second)
+    middle = (apply_in_batches(encoder, first) + apply_in_batches(encoder, second)) / 2
     fade = (first + second) / 2
-    found = {"cross-fade": fade, "cross-fade, through the DAE": apply_in_batches(trained(seed), fade),
-             "code": apply_in_batches(decoder, (codes[0] + codes[1]) / 2), "one end, through the DAE": apply_in_batches(trained(seed), first)}
-    distance = {name: to_real(pictures).mean().item() for name, pictures in found.items()}
-    record(f"seed {seed}: from the middle to the nearest training image", {name: round(d, 3) for name, d in distance.items()})
-    assert distance["one end, through the DAE"] < distance["cross-fade, through the DAE"] < distance["code"] < distance["cross-fade"]
+    pictures = {
+        "cross-fade": fade,
+        "cross-fade, through the DAE": apply_in_batches(trained(seed), fade),
+        "code": apply_in_batches(decoder, middle),
+        "one end, through the DAE": apply_in_batches(trained(seed), first),
+    }
+    found = {name: to_real(images).mean().item() for name, images in pictures.items()}
+    record(
+        f"seed {seed}: from the middle to the nearest training image",
+        {name: round(distance, 3) for name, distance in found.items()},
+    )
+    assert found["one end, through the DAE"] < found["cross-fade, through the DAE"]
+    assert found["cross-fade, through the DAE"] < found["code"] < found["cross-fade"]
