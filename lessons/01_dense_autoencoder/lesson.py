@@ -285,16 +285,16 @@ rows = {
 plots.image_rows(
     rows,
     columns=ten.class_names,
-    title=f"{percentage:.1f} % of the numbers are enough to tell a boot from a bag",
-    caption="Before training every picture is the same grey noise. After training the "
-    "outlines are there, blurred; patterns, straps and writing are gone.",
+    title=f"{percentage:.1f} % of the numbers are enough for a rough shape",
+    caption="Before training every picture is the same grey noise. After training "
+    "there are blurred shapes of clothes; patterns, straps and writing are gone.",
 )
 
 # %% [markdown]
-# The kinds of clothes are there, and their large shapes. Gone is what distinguishes one
-# shirt from another: prints, stripes, the gaps of the sandal. The network keeps what
-# lowers the error on *many* pictures and drops the rest. It is tempting to stop here.
-# Nearly every tutorial does.
+# The large shapes are there, and most of the kinds (but look at the bag: it might be a
+# boot). Gone is what distinguishes one shirt from another: prints, stripes, the gaps of
+# the sandal. The network keeps what lowers the error on *many* pictures and drops the
+# rest. It is tempting to stop here. Nearly every tutorial does.
 
 # %% [markdown]
 # ## 6. Is that good? A number needs a neighbour
