@@ -1,26 +1,34 @@
-# %% [markdown]
+# %% [markdown] question="Is it new?" source="chapter, 5"
 # # 4. Sampling: is it new?
 #
-# A decoder turns numbers into pictures. Until now the numbers came from an encoder, so that each belonged to a picture that
-# existed. Nothing stops us from making numbers up. What comes out, a garment that nobody has ever photographed, a copy of
-# one that somebody has, or porridge? It is less easy than it seems to say which.
+# A decoder turns numbers into pictures. Until now the numbers came from an encoder, so
+# that each belonged to a picture that existed. Nothing stops us from making numbers up.
+# What comes out, a garment that nobody has ever photographed, a copy of one that
+# somebody has, or porridge? It is less easy than it seems to say which.
 #
 # After this lesson you will be able to
 #
-# 1. sample new pictures as the chapter does, and say what its multiplication can and cannot change;
+# 1. sample new pictures as the chapter does, and say what its multiplication can and
+#    cannot change;
 # 2. decide with distances whether a sample is new, a copy, or merely grey;
 # 3. explain, with measurements, why random codes fail;
-# 4. fit a simple distribution to the codes, choose its size on validation data, and sample from that; and walk from one
-#    garment to another.
+# 4. fit a simple distribution to the codes, choose its size on validation data, and
+#    sample from that; and walk from one garment to another.
 #
-# **Time**: about 45 minutes to read and answer; the code runs for about a minute on two cores, without a GPU.
-# **You need**: [lesson 3](03_denoising.ipynb), whose denoising autoencoder we sample from.
-# Words with a link are explained in the [glossary](../GLOSSARY.md), which also names them in Hebrew and Croatian.
+# **Time**: about 45 minutes to read and answer; the code runs for about a minute on two
+# cores, without a GPU.
+#
+# **You need**: [lesson 3](03_denoising.ipynb), whose denoising autoencoder we sample
+# from.
+#
+# Words with a link are explained in the [glossary](../GLOSSARY.md), which also names
+# them in Hebrew and Croatian.
 
 # %% [markdown]
 # ## 1. The chapter's samples
 #
-# We train lesson 3's network again, for a few epochs only, and take both halves in hand.
+# We train lesson 3's network again, for a few epochs only, and take both halves in
+# hand.
 
 # %%
 import torch
@@ -29,28 +37,34 @@ from torch import nn
 from course_utils import plots
 from course_utils.corruption import Dropout
 from course_utils.data import load_images, one_of_each
+from course_utils.losses import denoising
 from course_utils.models import Decoder, Encoder
-from course_utils.training import denoising, fit
+from course_utils.training import fit
 
-train, validation, test = (load_images("FashionMNIST", split) for split in ("train", "validation", "test"))
+splits = ("train", "validation", "test")
+train, validation, test = (load_images("FashionMNIST", split) for split in splits)
 ten = one_of_each(test)
-epochs = 6 if train.source == "full" else 30  # the small sample needs more passes for as many steps
 
 latent_dim = int(784 * 1.2)
 torch.manual_seed(0)
 DAE = nn.Sequential(Encoder(latent_dim), Decoder(latent_dim))
-saved = f"checkpoints/04_DAE_{train.source}.ckpt"
-history = fit(DAE, train, denoising(Dropout(0.5)), epochs=epochs, validation=validation, checkpoint=saved)
+
+# %% [markdown]
+# As in lesson 3, a checkpoint keeps the state on the disk: a restart costs no training.
+
+# %%
+epochs = 6 if train.source == "full" else 30  # the small sample needs more passes
+loss = denoising(Dropout(0.5))
+options = {"epochs": epochs, "checkpoint": f"checkpoints/04_DAE_{train.source}.ckpt"}
+history = fit(DAE, train, loss, validation=validation, **options)
 print(f"validation error, corruption on: {history.validation_loss[-1]:.4f}")
 
 # %% [markdown]
-# (A restart costs no training: the same cell goes on from its checkpoint.) Now the chapter's recipe, line by line. A real
-# picture is encoded; the code is shaken, each number by a random share of itself; the shaken codes are decoded. No
-# corruption this time: dropout was for training.
+# Now the chapter's recipe, line by line. A real picture is encoded; the code is shaken,
+# each number by a random share of itself; the shaken codes are decoded. No corruption
+# this time: dropout was for training.
 
 # %%
-import matplotlib.pyplot as plt
-
 encoder = DAE[0]
 decoder = DAE[1]
 one_img = ten.images[[2]]  # a pullover, (1, 1, 28, 28)
@@ -63,53 +77,71 @@ with torch.no_grad():
     perturbed_latent = encoded * (1 + perturbation)
     new_samples = decoder(perturbed_latent)
 
+# %% [markdown]
+# What has come out?
+
+# %%
+import matplotlib.pyplot as plt
+
 fig, axes = plt.subplots(1, 3, figsize=(6, 2.9), layout="constrained")
-for ax, image, name in zip(axes, (one_img, *new_samples), ("original", "new sample", "new sample")):
-    ax.imshow(image.reshape(28, 28), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+names = ("original", "new sample", "new sample")
+for ax, image, name in zip(axes, (one_img, *new_samples), names):
+    picture = image.reshape(28, 28)
+    ax.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     ax.set_title(name, fontsize=10)
     ax.axis("off")
 plots.finish(
     fig,
     title="Two pullovers that were never photographed",
-    caption="Left the original, then two samples: still pullovers, with shades and folds that the original does not have.",
+    caption="Left the original, then two samples: still pullovers, softer, and each "
+    "shaded in its own way.",
 )
 
 # %% [markdown]
-# This is the first network of the course that *produces* something, a **[generative model](../GLOSSARY.md)** in the making.
-# The two samples differ from the original and from one another, and are pullovers. Before we rejoice, let us look at what
-# the recipe does to the code.
+# This is the first network of the course that *produces* something, a **[generative
+# model](../GLOSSARY.md)** in the making. The two samples differ from the original and
+# from one another, and are pullovers. Before we rejoice, let us look at what the recipe
+# does to the code.
 
 # %% [markdown]
 # ## 2. What a multiplication cannot do
 #
-# The code has 940 numbers, and the ReLU has set many of them to zero. **Of those zeros, how many does the perturbation
-# change?**
+# The code has 940 numbers, and the ReLU has set many of them to zero. **Of those zeros,
+# how many does the perturbation change?**
 
 # %% tags=["prediction"]
 my_changed_zeros = 100  # change this to your own guess, then run on
+
+# %% [markdown]
+# We look for the zeros of the code, and count those that are zero no longer:
 
 # %%
 zeros = (encoded == 0).expand_as(perturbed_latent[0])
 changed_zeros = int((perturbed_latent[0][zeros] != 0).sum())
 print(f"units at zero: {int(zeros.sum())} of {latent_dim}")
-print(f"your guess: {my_changed_zeros}    of those, changed by the perturbation: {changed_zeros}")
+print(f"your guess: {my_changed_zeros}    changed by the perturbation: {changed_zeros}")
 
 # %% [markdown]
-# None, and no random number could: `0 * (1 + anything)` is 0. The recipe changes *how much* of each active unit is in the
-# picture, never *which* units are. And it does something else to the active ones:
+# None, and no random number could: `0 * (1 + anything)` is 0. The recipe changes *how
+# much* of each active unit is in the picture, never *which* units are. And it does
+# something else to the active ones:
 
 # %%
 active = ~zeros
 negative = (perturbed_latent[:, active] < 0).float().mean()
-print(f"active units pushed below zero: {negative:.0%}; a ReLU encoder never returns a negative number")
+print(f"active units pushed below zero: {negative:.0%} (a ReLU returns none there)")
 
 # %% [markdown]
-# On average one in six becomes negative, as often as a normal number falls below −1. No picture in the world has such a
-# code. The decoder, a single layer, does not mind: it draws the unit's stroke in black instead of white.
+# On average one in six becomes negative, as often as a normal number falls below −1. No
+# picture in the world has such a code. The decoder, a single layer, does not mind: it
+# draws the unit's stroke in black instead of white.
 #
-# Is it a loss to be tied to the original's set of active units? How different are these sets from one picture to another?
+# Is it a loss to be tied to the original's set of active units? How different are these
+# sets from one picture to another?
 
 # %%
+import pandas as pd
+
 from course_utils.metrics import apply_in_batches
 
 on = apply_in_batches(encoder, validation.images) > 0  # (N, 940)
@@ -117,31 +149,36 @@ labels = validation.labels
 
 
 def overlap(a, b):
-    """Active units that two pictures share, as a part of those that either has; the mean over many pairs."""
+    """Active units that two pictures share, of those that either has; mean of pairs."""
     return ((a & b).sum(1) / (a | b).sum(1)).mean().item()
 
 
 torch.manual_seed(0)
 other = torch.randperm(len(on))
 same_class = labels == labels[other]
+partner = on[other]
+overlaps = {
+    "pictures of two classes": overlap(on[~same_class], partner[~same_class]),
+    "pictures of one class": overlap(on[same_class], partner[same_class]),
+    "a picture and its samples": overlap(active, perturbed_latent[0] != 0),
+}
 print(f"active units per picture: {on.float().sum(1).mean():.0f} of {latent_dim}")
-print(f"overlap of the active sets, another class: {overlap(on[~same_class], on[other][~same_class]):.0%}")
-print(f"overlap, same class:                       {overlap(on[same_class], on[other][same_class]):.0%}")
-print(f"overlap, a picture and its samples:        {overlap(active, perturbed_latent[0] != 0):.0%}")
+pd.DataFrame({"overlap of the active sets": overlaps}).round(2)
 
 # %% [markdown]
-# Two pictures, even of one class, switch on sets that differ widely; a sample and its original never do. That is why the
-# samples stay so close to home, and why the recipe cannot leave it: all that you can reach from this pullover is drawn with
-# this pullover's strokes.
+# Two pictures, even of one class, switch on sets that differ widely; a sample and its
+# original never do. That is why the samples stay so close to home, and why the recipe
+# cannot leave it: all that you can reach from this pullover is drawn with this
+# pullover's strokes.
 #
-# > **Pitfall.** "Add noise to the code" and "multiply the code by noise" are different models. Public code has both under
-# > the same name. Ask which units can move.
+# > **Pitfall.** "Add noise to the code" and "multiply the code by noise" are different
+# > models. Public code has both under the same name. Ask which units can move.
 
 # %% [markdown]
 # ## 3. How far may one go?
 #
-# The chapter multiplies by `1 + perturbation`. We put a knob on it, `1 + strength * perturbation`, keep the perturbation
-# and turn the knob from 0 to 2.
+# The chapter multiplies by `1 + perturbation`. We put a knob on it,
+# `1 + strength * perturbation`, keep the perturbation and turn the knob from 0 to 2.
 
 # %%
 strengths = [0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0]
@@ -151,61 +188,88 @@ with torch.no_grad():
     for which in (0, 2, 8):
         code = encoder(ten.images[[which]])
         direction = torch.randn(latent_dim)
-        strips[ten.class_names[which]] = decoder(torch.cat([code * (1 + s * direction) for s in strengths]))
+        perturbed = torch.cat([code * (1 + s * direction) for s in strengths])
+        strips[ten.class_names[which]] = decoder(perturbed)
 
 plots.image_rows(
     strips,
-    title="From the plain reconstruction to a garment in tatters",
-    caption="Three garments, each perturbed in one random direction with a strength that grows from 0 (plain reconstruction) to 2. "
-    "Up to about 0.5 hardly a change; at 1 new folds and shades; towards 2 the garments fall to pieces, but keep their outline.",
     columns=[f"{s:g}" for s in strengths],
+    title="The harder a code is shaken, the more specks and holes in the garment",
+    caption="Three garments, each perturbed in one random direction with a strength "
+    "that grows from 0 (plain reconstruction) to 2. Up to about 0.5 hardly a change; "
+    "at 1 other shades; towards 2 specks and dark patches eat into the garments.",
 )
 
 # %% [markdown]
-# By eye the garments hold until about 1. The eye is easily pleased, though. We need a measure.
+# By eye the garments hold until about 1. The eye is easily pleased, though. We need a
+# measure.
 
 # %% [markdown]
 # ## 4. New, or a copy?
 #
-# A generator that returns training pictures would draw perfectly, and be worthless. So beside each sample we lay the
-# **nearest training picture**. As distance we take the root of the mean squared difference per pixel: 0 for equal pictures,
-# 1 between black and white.
+# A generator that returns training pictures would draw perfectly, and be worthless. So
+# beside each sample we lay the **nearest training picture**. As distance we take the
+# root of the mean squared difference per pixel: 0 for equal pictures, 1 between black
+# and white.
 
 # %%
 from sklearn.neighbors import NearestNeighbors
 
 
 def nearest(asked, among):
-    """For each picture the distance to the nearest of ``among`` (root mean square per pixel), and that one's index."""
-    search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(among.flatten(1).numpy())
+    """For each picture its distance to the nearest of `among`, and that one's place."""
+    search = NearestNeighbors(n_neighbors=1, algorithm="brute")
+    search.fit(among.flatten(1).numpy())
     distance, index = search.kneighbors(asked.flatten(1).numpy())
-    return torch.from_numpy(distance[:, 0]) / 28, torch.from_numpy(index[:, 0])  # 28 is the root of 784
+    rms = distance[:, 0] / 784**0.5  # from a sum over pixels to a mean
+    return torch.from_numpy(rms), torch.from_numpy(index[:, 0])
 
 
+# %% [markdown]
+# One sample from each of our ten, and what lies nearest to it:
+
+# %%
 torch.manual_seed(0)
 with torch.no_grad():
     encoded = encoder(ten.images)
     samples = decoder(encoded * (1 + torch.randn(encoded.size())))
 
 distance, index = nearest(samples, train.images)
+rows = {
+    "original": ten.images,
+    "sample": samples,
+    "nearest training image": train.images[index],
+}
 plots.image_rows(
-    {"original": ten.images, "sample": samples, "nearest training image": train.images[index]},
-    title=f"No sample is a training image: the nearest one is {distance.min():.2f} to {distance.max():.2f} away",
-    caption="Ten originals from the test set, a sample made from each, and the training image nearest to the sample: of the same "
-    "sort, but another piece of clothing. Over the columns, the distance between sample and neighbour.",
+    rows,
     columns=[f"{d:.2f}" for d in distance],
+    title="No sample is a training image: the nearest one is "
+    f"{distance.min():.2f} to {distance.max():.2f} away",
+    caption="Originals from the test set, a sample made from each, and the training "
+    "image nearest to the sample: of the same sort, but another piece of clothing. "
+    "Over the columns the distance between sample and neighbour.",
 )
 
 # %% [markdown]
-# Is 0.12, say, near or far? A distance, too, needs a neighbour: the distances among *real* pictures. And since the samples
-# were made from originals, we ask a second thing: is the original, which the network never trained on, nearer to its sample
-# than *every* training picture is? One picture stands against thousands; by chance it would practically never win.
-# **In what share of cases?**
+# Is 0.12, say, near or far? A distance, too, needs a neighbour: the distances among
+# *real* pictures. And since the samples were made from originals, we ask a second
+# thing: is the original, which the network never trained on, nearer to its sample than
+# *every* training picture is? One picture stands against thousands; by chance it would
+# practically never win. **In what share of cases?**
 
 # %% tags=["prediction"]
 my_share = 0.2  # change this to your own guess, then run on
 
+# %% [markdown]
+# We ask with 300 pictures of the validation set.
+
+
 # %%
+def apart(a, b):
+    """Distance of each picture in `a` from its partner in `b`."""
+    return ((a - b) ** 2).flatten(1).mean(1).sqrt()
+
+
 real = validation.images[:300]
 torch.manual_seed(0)
 with torch.no_grad():
@@ -214,54 +278,72 @@ with torch.no_grad():
 
 to_training, _ = nearest(shaken, train.images)
 among_real, _ = nearest(real, train.images)
-to_origin = ((shaken - real) ** 2).flatten(1).mean(1).sqrt()
+to_origin = apart(shaken, real)
+
 share = (to_origin < to_training).float().mean()
-print(f"your guess: {my_share:.2f}    the original is nearest: {share:.2f}\n")
-print(f"real picture   -> nearest training image: {among_real.mean():.3f} ± {among_real.std():.3f}")
-print(f"sample         -> nearest training image: {to_training.mean():.3f} ± {to_training.std():.3f}")
-print(f"sample         -> its own original:       {to_origin.mean():.3f} ± {to_origin.std():.3f}")
+print(f"your guess: {my_share:.2f}    the original is nearest: {share:.2f}")
+found = pd.DataFrame(
+    {
+        "real picture to nearest training image": among_real,
+        "sample to nearest training image": to_training,
+        "sample to its own original": to_origin,
+    }
+)
+found.agg(["mean", "std"]).T.round(3)
 
 # %% [markdown]
-# The samples are not copied from the training set: their distances to it are not far from those between real pictures. But
-# *one* picture, the original, is on average about as near to the sample as the nearest of all training pictures. That is
-# the honest verdict on the chapter's recipe. Its pictures are new as a variation is new, and each needs a picture to vary.
-# It cannot answer the question "show me a garment".
+# The samples are not copied from the training set: their distances to it are not far
+# from those between real pictures. But *one* picture, the original, is on average about
+# as near to the sample as the nearest of all training pictures. That is the honest
+# verdict on the chapter's recipe. Its pictures are new as a variation is new, and each
+# needs a picture to vary. It cannot answer the question "show me a garment".
 #
-# Now we can also answer section 3's question with a measure. The same 300 pictures, the same perturbations, other strengths:
+# Now we can also answer section 3's question with a measure. The same 300 pictures, the
+# same perturbations, other strengths:
 
 # %%
-further = {}
+rows = {}
 for strength in (0.0, 0.5, 1.0, 1.5, 2.0):
     torch.manual_seed(0)
     with torch.no_grad():
         shaken = decoder(encoded * (1 + strength * torch.randn(encoded.size())))
-    origin = ((shaken - real) ** 2).flatten(1).mean(1).sqrt()
-    further[strength] = nearest(shaken, train.images)[0].mean().item(), origin.mean().item()
+    to_real, _ = nearest(shaken, train.images)
+    rows[strength] = [to_real.mean().item(), apart(shaken, real).mean().item()]
 
-reach = max(strength for strength, (to_real, _) in further.items() if to_real <= among_real.mean())
+names = ["DAE, sample to nearest training image", "DAE, sample to its original"]
+further = pd.DataFrame.from_dict(rows, orient="index", columns=names)
+
+# %% [markdown]
+# Two lines, and as a level what real pictures have:
+
+# %%
+level = among_real.mean().item()
+reach = further.index[further[names[0]] <= level].max()
 plots.lines(
-    list(further),
-    {"DAE, sample to nearest training image": [to_real for to_real, _ in further.values()],
-     "DAE, sample to its original": [origin for _, origin in further.values()]},
-    levels={"real picture to nearest training image": among_real.mean().item()},
-    title=f"Up to a strength of {reach:g} samples lie as near to training images as real pictures do",
-    caption="Mean distance (root mean square per pixel) of 300 samples to the nearest training image and to their own originals, against "
-    "the strength of the perturbation. Both lines climb; the dashed level is what real pictures have.",
+    further.index,
+    further.to_dict("list"),
+    levels={"real picture to nearest training image": level},
     xlabel="strength of the perturbation",
     ylabel="distance",
+    title=f"Up to a strength of {reach:g} samples lie as near to training images as "
+    "real pictures do",
+    caption="Mean distance of 300 samples to the nearest training image and to their "
+    "own originals. Both lines climb; the dashed level is what real pictures have.",
 )
 
 # %% [markdown]
-# Up to the chapter's own strength the samples lie no farther from training images than real pictures do; beyond it they
-# drift away from all real clothes. The measure agrees with the eye. But look at the left end, too: at strength 0, where
-# nothing was perturbed, the distances are *smaller* than those of real pictures. The decoder blurs, and what is blurred
-# lies near to much. Keep that in mind for all that follows.
+# Up to the chapter's own strength the samples lie no farther from training images than
+# real pictures do; beyond it they drift away from all real clothes. The measure agrees
+# with the eye. But look at the left end, too: at strength 0, where nothing was
+# perturbed, the distances are *smaller* than those of real pictures. The decoder blurs,
+# and what is blurred lies near to much. Keep that in mind for all that follows.
 #
-# <details><summary><b>Check yourself.</b> Someone shows you samples whose distance to the training set is much
-# <i>smaller</i> than that among real pictures. Name two explanations.</summary>
+# <details><summary><b>Check yourself.</b> Someone shows you samples whose distance to
+# the training set is much <i>smaller</i> than that among real pictures. Name two
+# explanations.</summary>
 #
-# They may be copies, slightly blurred. Or they may be so smooth and grey that they lie near everything; the next section
-# builds such a case.
+# They may be copies, slightly blurred. Or they may be so smooth and grey that they lie
+# near everything; the next section builds such a case.
 # </details>
 
 # %% [markdown]
@@ -269,15 +351,18 @@ plots.lines(
 #
 # So we drop the original and invent whole codes. Two ways offer themselves:
 #
-# * **normal**: each of the 940 numbers drawn from a normal distribution, with the mean and deviation that this unit has on
-#   training images;
-# * **shuffled**: each number taken from the code of *another* training image, drawn at random for each unit. So every
-#   single number is one that the encoder did produce.
+# * **normal**: each of the 940 numbers drawn from a normal distribution, with the mean
+#   and deviation that this unit has on training images;
+# * **shuffled**: each number taken from the code of *another* training image, drawn at
+#   random for each unit. So every single number is one that the encoder did produce.
 #
 # **What will the shuffled codes look like?**
 
 # %% tags=["prediction"]
 my_expectation = "mixed garments"  # or "garments", "grey porridge"
+
+# %% [markdown]
+# Both kinds of codes, from those of 6,000 training images:
 
 # %%
 n = 300
@@ -287,236 +372,322 @@ codes = apply_in_batches(encoder, known)  # (6000, 940)
 torch.manual_seed(0)
 mean, deviation = codes.mean(0), codes.std(0)
 normal_codes = (mean + deviation * torch.randn(n, latent_dim)).clamp(min=0)
-donors = torch.randint(len(codes), (n, latent_dim))  # for each number the image that it is taken from
+donors = torch.randint(len(codes), (n, latent_dim))  # which image gives which number
 shuffled_codes = codes.gather(0, donors)
 
-normal_samples, shuffled_samples = (apply_in_batches(decoder, c) for c in (normal_codes, shuffled_codes))
+# %% [markdown]
+# And decoded:
+
+# %%
+normal_samples = apply_in_batches(decoder, normal_codes)
+shuffled_samples = apply_in_batches(decoder, shuffled_codes)
 print(f"your guess: {my_expectation}")
 plots.image_rows(
     {"normal": normal_samples[:10], "shuffled": shuffled_samples[:10]},
-    title="Every number is right, and no picture is",
-    caption="Two rows of ten samples from invented codes. All show nearly the same blurred grey lump, part shirt and part boot; none "
-    "is a garment.",
+    title="Invented codes: ten times nearly the same lump, and never a garment",
+    caption="Two rows of ten samples. All show nearly the same blurred grey lump, part "
+    "shirt and part boot.",
 )
 
 # %% [markdown]
-# Grey porridge, ten times nearly the same. Each number on its own is beyond reproach; what is wrong is their *company*. In
-# a real code the units go together (this sleeve with that sleeve), and drawn one by one they know nothing of each other.
-# Two measurements show how much company there is.
+# Grey porridge, ten times nearly the same. In the second row each number on its own is
+# beyond reproach; what is wrong is their *company*. In a real code the units go
+# together (this sleeve with that sleeve), and drawn one by one they know nothing of
+# each other. Two measurements show how much company there is.
+
 
 # %%
 def directions_needed(codes, share=0.9):
-    """How many directions carry ``share`` of the codes' variance."""
+    """How many directions carry `share` of the codes' variance."""
     spread = torch.linalg.eigvalsh(torch.cov(codes.T)).flip(0).clamp(min=0)
-    return int(((spread / spread.sum()).cumsum(0) < share).sum()) + 1
+    carried = (spread / spread.sum()).cumsum(0)
+    return int((carried < share).sum()) + 1
 
 
-many_shuffled = codes.gather(0, torch.stack([torch.randperm(len(codes)) for _ in range(latent_dim)], dim=1))
-real_codes = apply_in_batches(encoder, real)
-scale = latent_dim**0.5
-home = torch.cdist(real_codes, codes).amin(1).mean() / scale
-away = torch.cdist(shuffled_codes, codes).amin(1).mean() / scale
-real_directions, shuffled_directions = directions_needed(codes), directions_needed(many_shuffled)
-print(f"directions that carry 90 % of the variance: {real_directions} for real codes, {shuffled_directions} for shuffled")
-print(f"distance to the nearest training code: {home:.2f} from a new real code, {away:.2f} from a shuffled one")
+def to_nearest_code(asked):
+    """Mean distance (root mean square) to the nearest of the 6,000 training codes."""
+    return (torch.cdist(asked, codes).amin(1).mean() / latent_dim**0.5).item()
+
 
 # %% [markdown]
-# Real codes spread over a small part of the 940 directions; the shuffled ones need several times as many. And a shuffled
-# code lies more than twice as far from the nearest real code as another real one does. The codes of clothes are a thin
-# sheet in a huge room, and a random point of the room misses the sheet. Nothing in the training told the decoder what to do
-# out there.
+# Every column of the codes shuffled gives as many shuffled codes as there are real
+# ones, for a fair count of directions.
+
+# %%
+places = [torch.randperm(len(codes)) for _ in range(latent_dim)]
+many_shuffled = codes.gather(0, torch.stack(places, dim=1))
+real_codes = apply_in_batches(encoder, real)
+
+directions = [directions_needed(codes), directions_needed(many_shuffled)]
+distances = [to_nearest_code(real_codes), to_nearest_code(shuffled_codes)]
+table = {
+    "directions for 90 % of the variance": directions,
+    "distance to the nearest training code": distances,
+}
+pd.DataFrame(table, index=["real codes", "shuffled codes"]).round(2)
+
+# %% [markdown]
+# Real codes spread over a small part of the 940 directions; the shuffled ones need
+# several times as many. And a shuffled code lies more than twice as far from the
+# nearest training code as the code of a new picture does. The codes of clothes are a
+# thin sheet in a huge room, and a random point of the room misses the sheet. Nothing in
+# the training told the decoder what to do out there.
 #
 # Before we do better, we need a score for "better", and here is a trap:
 
+
 # %%
 def score(samples):
-    """Mean distance from sample to nearest training image, and from real picture to nearest sample."""
-    return nearest(samples, train.images)[0].mean().item(), nearest(real, samples)[0].mean().item()
+    """Mean distance to the nearest, in both directions.
+
+    From each sample to the training images, and from 300 real pictures to the samples.
+    """
+    to_real, _ = nearest(samples, train.images)
+    to_sample, _ = nearest(real, samples)
+    return {
+        "sample to real": to_real.mean().item(),
+        "real to sample": to_sample.mean().item(),
+    }
 
 
+others = validation.images[n : 2 * n]
 mean_image = train.images.mean(0, keepdim=True).expand(n, -1, -1, -1)
 scores = {
-    "other real pictures": score(validation.images[n : 2 * n]),
+    "other real pictures": score(others),
     f"{n} times the mean image": score(mean_image),
     "normal codes": score(normal_samples),
     "shuffled codes": score(shuffled_samples),
 }
-for name, (to_real, to_sample) in scores.items():
-    print(f"{name:<26} sample to real {to_real:.3f}    real to sample {to_sample:.3f}")
+pd.DataFrame(scores).T.round(3)
 
 # %% [markdown]
-# Look at the mean image in the first column. It lies about as near to a training picture as *real pictures do*, for a grey
-# average is not very far from anything. Judged by the first distance alone, three hundred copies of one blur would pass for
-# a fine generator. The second distance gives it away: from most real pictures there is no sample anywhere near.
+# Look at the mean image in the first column. It lies about as near to a training
+# picture as *real pictures do*, for a grey average is not very far from anything.
+# Judged by the first distance alone, three hundred copies of one blur would pass for a
+# fine generator. The second distance gives it away: from most real pictures there is no
+# sample anywhere near.
 #
-# > **Pitfall.** One distance measures half of the matter. *Sample to real* asks: is each sample plausible? *Real to sample*
-# > asks: is each kind of garment represented? A generator must do well in both (the literature speaks of precision and
-# > recall; Kynkäänniemi et al., 2019).
+# > **Pitfall.** One distance measures half of the matter. *Sample to real* asks: is
+# > each sample plausible? *Real to sample* asks: is each kind of garment represented? A
+# > generator must do well in both (the literature speaks of precision and recall;
+# > Kynkäänniemi et al., 2019).
 
 # %% [markdown]
 # ## 6. Learn where the codes are
 #
-# If the codes fill a thin sheet, let us describe the sheet and draw from the description. First PCA lays 32 axes along
-# it; the next cell prints what share of the codes' variance they carry. More axes would carry more, and leave too few
-# codes for each number that has to be estimated. In these 32 numbers we fit a **[mixture of Gaussians](../GLOSSARY.md)**:
-# a sum of bell-shaped clouds, each with its own place, shape and weight. One cloud can be tilted, so it knows which units
-# go together; several can follow a sheet that is bent or torn into classes.
+# If the codes fill a thin sheet, let us describe the sheet and draw from the
+# description. First PCA lays 32 axes along it; the next cell prints what share of the
+# codes' variance they carry. More axes would carry more, and leave too few codes for
+# each number that has to be estimated. In these 32 numbers we fit a **[mixture of
+# Gaussians](../GLOSSARY.md)**: a sum of bell-shaped clouds, each with its own place,
+# shape and weight. One cloud can be tilted, so it knows which units go together;
+# several can follow a sheet that is bent or torn into classes.
 #
-# How many clouds? More always fit the training codes better, so we ask the validation codes how likely they are under each
-# mixture. **Your guess?**
+# How many clouds? More always fit the training codes better, so we ask the validation
+# codes how likely they are under each mixture. **Your guess?**
 
 # %% tags=["prediction"]
 my_components = 10  # one for each class? 1, 5, 10, 20, 40 or 80
+
+# %% [markdown]
+# First the axes, and the codes as places along them:
 
 # %%
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
+held_out = apply_in_batches(encoder, validation.images)
 axes = PCA(32, random_state=0).fit(codes.numpy())
 known_32 = axes.transform(codes.double().numpy())
-held_out_32 = axes.transform(apply_in_batches(encoder, validation.images).double().numpy())
-
-components = [1, 5, 10, 20, 40, 80]
-mixtures = [GaussianMixture(k, reg_covar=1e-3, tol=0.01, random_state=0).fit(known_32) for k in components]
-likelihood = {"training codes": [m.score(known_32) for m in mixtures], "validation codes": [m.score(held_out_32) for m in mixtures]}
-best = max(range(len(components)), key=lambda i: likelihood["validation codes"][i])
-mixture = mixtures[best]
-
+held_out_32 = axes.transform(held_out.double().numpy())
 print(f"32 axes carry {axes.explained_variance_ratio_.sum():.0%} of the variance")
-print(f"your guess: {my_components}    best on validation codes: {components[best]}")
+
+# %% [markdown]
+# Then six mixtures, and how likely they find codes that they were fitted to, and
+# others:
+
+# %%
+components = [1, 5, 10, 20, 40, 80]
+settings = {"reg_covar": 1e-3, "tol": 0.01, "random_state": 0}
+mixtures = {k: GaussianMixture(k, **settings).fit(known_32) for k in components}
+on_training = {k: mixture.score(known_32) for k, mixture in mixtures.items()}
+on_validation = {k: mixture.score(held_out_32) for k, mixture in mixtures.items()}
+
+best = max(on_validation, key=on_validation.get)
+print(f"your guess: {my_components}    best on validation codes: {best}")
+series = {
+    "DAE, training codes": list(on_training.values()),
+    "DAE, validation codes": list(on_validation.values()),
+}
 plots.lines(
     components,
-    {"DAE, training codes": likelihood["training codes"], "DAE, validation codes": likelihood["validation codes"]},
-    title=f"Validation codes are likeliest under {components[best]} clouds; training codes always ask for more",
-    caption="Mean logarithm of the likelihood per code against the number of Gaussians. The training line climbs all the way; the "
-    "validation line climbs at first, then levels off or falls, and the gap between the two opens.",
+    series,
     xlabel="Gaussians in the mixture",
     ylabel="mean log-likelihood per code (nats)",
     log_x=True,
+    title=f"Validation codes are likeliest under {best} clouds; training codes always "
+    "ask for more",
+    caption="The training line climbs all the way; the validation line climbs at "
+    "first, then levels off or falls, and the gap between the two opens.",
 )
 
 # %% [markdown]
-# The gap between the lines is overfitting, here of a density: a cloud that sits on a handful of codes makes them very
-# likely and helps no other. Now we sample: draw 32 numbers from the mixture, go back to 940, and decode. The `clamp`
-# returns to zero what a ReLU would never have let below.
+# The gap between the lines is overfitting, here of a density: a cloud that sits on a
+# handful of codes makes them very likely and helps no other. Now we sample: draw 32
+# numbers from the mixture, go back to 940, and decode. The `clamp` returns to zero what
+# a ReLU would never have let below.
 
-# %% tags=["readme"]
+
+# %%
 def sample(mixture, n):
+    """Draw n codes from a mixture over the 32 axes, and decode them."""
     points, _ = mixture.sample(n)
     new_codes = torch.from_numpy(axes.inverse_transform(points)).float().clamp(min=0)
     drawn = apply_in_batches(decoder, new_codes)
-    return drawn[torch.randperm(n, generator=torch.Generator().manual_seed(0))]  # scikit-learn returns them cloud by cloud
+    # scikit-learn returns them cloud by cloud; we want them mixed
+    return drawn[torch.randperm(n, generator=torch.Generator().manual_seed(0))]
 
 
-one_cloud, many_clouds = sample(mixtures[0], n), sample(mixture, n)
+one_cloud, many_clouds = sample(mixtures[1], n), sample(mixtures[best], n)
+
+# %% [markdown]
+# Ten of each, beside the shuffled codes of the last section:
+
+# %% tags=["readme"]
 distance, index = nearest(many_clouds[:10], train.images)
+rows = {
+    "shuffled codes": shuffled_samples[:10],
+    "one Gaussian": one_cloud[:10],
+    f"{best} Gaussians": many_clouds[:10],
+    "nearest training image": train.images[index],
+}
 plots.image_rows(
-    {"shuffled codes": shuffled_samples[:10], "one Gaussian": one_cloud[:10], f"{components[best]} Gaussians": many_clouds[:10],
-     "nearest training image": train.images[index]},
-    title=f"Garments from nowhere, soft and of many kinds; the nearest training image is {distance.min():.2f} to {distance.max():.2f} away",
-    caption="Ten samples each from shuffled codes (grey porridge), from one Gaussian (ghosts of garments) and from the mixture (mostly "
-    "recognisable, blurred); below, the training image nearest to each of the mixture's samples, similar but different.",
+    rows,
+    title="Garments from nowhere, soft and of many kinds; the nearest training image "
+    f"is {distance.min():.2f} to {distance.max():.2f} away",
+    caption="Shuffled codes give grey porridge, one Gaussian gives ghosts of garments, "
+    "the mixture gives mostly recognisable, blurred ones; below, the training image "
+    "nearest to each of the mixture's samples, similar but different.",
 )
 
 # %% [markdown]
-# These pictures had no original. Most of them are recognisable, some lie between two kinds. The score, in both directions
-# and beside what is possible at all:
+# These pictures had no original. Most of them are recognisable, some lie between two
+# kinds. The score, in both directions and beside what is possible at all:
 
 # %%
-import pandas as pd
-
 scores["one Gaussian"] = score(one_cloud)
-scores[f"{components[best]} Gaussians"] = score(many_clouds)
-scores["real pictures through the DAE"] = score(apply_in_batches(DAE, validation.images[n : 2 * n]))
-table = pd.DataFrame(scores, index=["sample to real", "real to sample"]).T.sort_values("real to sample")
-table.round(3)
+scores[f"{best} Gaussians"] = score(many_clouds)
+scores["real pictures through the DAE"] = score(apply_in_batches(DAE, others))
+pd.DataFrame(scores).T.sort_values("real to sample").round(3)
 
 # %% [markdown]
-# The rows are ordered by the second column. The mixture is about level with real pictures that merely passed through the
-# network, which is the best it could hope for; one tilted cloud lies between; the invented codes are down with the mean
-# image. And the first column? The mixture is *nearer* to the training set than real pictures are. You know by now what to
-# make of that: not better than real, but smoother.
+# The rows are ordered by the second column. The mixture is about level with real
+# pictures that merely passed through the network; one tilted cloud lies between; the
+# invented codes are down with the mean image. And the first column? The mixture is
+# *nearer* to the training set than real pictures are. You know by now what to make of
+# that: not better than real, but smoother.
 
 # %%
-the_mixture = f"{components[best]} Gaussians"
+the_mixture = f"{best} Gaussians"
 compared = {
-    "other real pictures": validation.images[n : 2 * n],
+    "other real pictures": others,
     the_mixture: many_clouds,
     "one Gaussian": one_cloud,
     "shuffled codes": shuffled_samples,
     "normal codes": normal_samples,
 }
-distances = {name: nearest(real, samples)[0] for name, samples in compared.items()}
-gaps = {name: found.mean().item() for name, found in distances.items()}
+found = pd.DataFrame({name: nearest(real, s)[0] for name, s in compared.items()})
+gaps = found.mean()
 plots.bars(
-    gaps,
-    errors={name: (found.std() / len(found) ** 0.5).item() for name, found in distances.items()},
-    title=f"Real pictures find a sample at {gaps[the_mixture]:.2f} from the mixture, at {gaps['shuffled codes']:.2f} from shuffled codes",
-    caption=f"Mean distance (root mean square per pixel) from {len(real)} real pictures to the nearest of {n} samples, with its "
-    "standard error. The mixture does no worse than real pictures; codes drawn number by number are far off.",
+    gaps.to_dict(),
+    errors=found.sem().to_dict(),
     ylabel="distance, real to sample",
     fmt="{:.2f}",
+    title=f"Real pictures find a sample at {gaps[the_mixture]:.2f} from the mixture, "
+    f"at {gaps['shuffled codes']:.2f} from shuffled codes",
+    caption=f"Mean distance from {len(real)} real pictures to the nearest of {n} "
+    "samples, with its standard error. The mixture does no worse than real pictures; "
+    "codes drawn number by number are far off.",
 )
 
 # %% [markdown]
-# <details><summary><b>Check yourself.</b> How can the mixture's bar be as low as that of <i>real</i> pictures, though its
-# samples are visibly worse?</summary>
+# <details><summary><b>Check yourself.</b> How can the mixture's bar be as low as that
+# of <i>real</i> pictures, though its samples are visibly worse?</summary>
 #
-# A distance per pixel forgives blur and punishes detail: a sharp pattern in the wrong place costs twice, a smooth grey
-# costs half. Two real shirts with different stripes are "far" from each other. No single number judges a generator; look at
-# the pictures as well.
+# A distance per pixel forgives blur and punishes detail: a sharp pattern in the wrong
+# place costs twice, a smooth grey costs half. Two real shirts with different stripes
+# are "far" from each other. No single number judges a generator; look at the pictures
+# as well.
 # </details>
 
 # %% [markdown]
 # ## 7. From one garment to another
 #
-# A last way to new codes: between two known ones. **Interpolation** walks along the straight line from one code to another.
-# Its rival is the cross-fade, which mixes the two pictures pixel by pixel. **Whose middle is nearer to real garments?**
+# A last way to new codes: between two known ones. **Interpolation** walks along the
+# straight line from one code to another. Its rival is the cross-fade, which mixes the
+# two pictures pixel by pixel. **Whose middle is nearer to real garments?**
 
 # %% tags=["prediction"]
 my_middle = "the code's"  # or "the cross-fade's"
 
+# %% [markdown]
+# We meet halfway between 150 pairs of real pictures. Beside code and cross-fade stand
+# the cross-fade sent once through the network, and one end sent through it, with
+# nothing mixed.
+
 # %%
-ends = real[: n // 2], real[n // 2 :]  # 150 pairs of real pictures
+first, second = real[: n // 2], real[n // 2 :]  # 150 pairs of real pictures
+fade = (first + second) / 2
 with torch.no_grad():
     middles = {
-        "cross-fade": (ends[0] + ends[1]) / 2,
-        "cross-fade, through the DAE": DAE((ends[0] + ends[1]) / 2),
-        "code": decoder((encoder(ends[0]) + encoder(ends[1])) / 2),
-        "one end, through the DAE": DAE(ends[0]),
+        "cross-fade": fade,
+        "cross-fade, through the DAE": DAE(fade),
+        "code": decoder((encoder(first) + encoder(second)) / 2),
+        "one end, through the DAE": DAE(first),
     }
-middle = {name: nearest(pictures, train.images)[0].mean().item() for name, pictures in middles.items()}
+
+middle = {}
+for name, pictures in middles.items():
+    distance, _ = nearest(pictures, train.images)
+    middle[name] = distance.mean().item()
 nearer = "the code's" if middle["code"] < middle["cross-fade"] else "the cross-fade's"
 print(f"your guess: {my_middle}    nearer to real garments: {nearer}")
-for name, value in middle.items():
-    print(f"{name:<28} to the nearest training image: {value:.3f}")
+pd.DataFrame({"to the nearest training image": middle}).round(3)
 
 # %% [markdown]
-# By the number the code wins. But read the second line before you praise it: the cross-fade, sent once through the whole
-# network, is nearer still. What brought the code's middle nearer is the blur that every output of this decoder has, and
-# not the way through code space. Both lie far behind a single garment. And to the eye? One walk in nine steps:
+# By the number the code wins. But read the second row before you praise it: the
+# cross-fade, sent once through the whole network, is nearer still. What brought the
+# code's middle nearer is the blur that every output of this decoder has, and not the
+# way through code space. Both lie far behind a single garment. And to the eye? One walk
+# in nine steps:
 
 # %%
 steps = torch.linspace(0, 1, 9).tolist()
 first, second = ten.images[[0]], ten.images[[8]]
 with torch.no_grad():
-    by_code = decoder(torch.cat([torch.lerp(encoder(first), encoder(second), t) for t in steps]))
+    ends = encoder(first), encoder(second)
+    by_code = decoder(torch.cat([torch.lerp(*ends, t) for t in steps]))
 by_pixels = torch.cat([torch.lerp(first, second, t) for t in steps])
 
 plots.image_rows(
     {"by code": by_code, "by pixels": by_pixels},
-    title="Both ways lead through a ghost: a code of one layer knows no more than a cross-fade",
-    caption="From a T-shirt to a bag in nine steps, by code above and by pixels below. In the middle both show two things at once, one "
-    "through the other; the code's is somewhat smoother.",
     columns=[f"{t:.0%}" for t in steps],
+    title="Both ways lead through a ghost: a code of one layer knows no more than a "
+    "cross-fade",
+    caption="From a T-shirt to a bag in nine steps, by code above and by pixels below. "
+    "In the middle both show two things at once, one through the other; the code's is "
+    "somewhat smoother.",
 )
 
 # %% [markdown]
-# The code's middle is a ghost like the other: with one linear layer and a sigmoid, halfway between two codes is nearly
-# halfway between two pictures. *Half a shirt and half a bag* is not a garment; the line between two points of the sheet
-# runs outside of it. What one would wish for is a code in which everything between two garments is a garment, too.
+# The code's middle is a ghost like the other. The decoder is one linear layer and a
+# sigmoid, so halfway between two codes it can only draw a blend of the two pictures (of
+# their logits, to be exact). *Half a shirt and half a bag* is not a garment; the line
+# between two points of the sheet runs outside of it. What one would wish for is a code
+# in which everything between two garments is a garment, too.
 #
-# Take the walk yourself: choose two of the ten pictures, and a place between them (the arrow keys move the sliders, too).
+# Take the walk yourself: choose two of the ten pictures, and a place between them (the
+# arrow keys move the sliders, too).
 
 # %%
 from course_utils import widgets
@@ -526,36 +697,43 @@ widgets.interpolation(DAE, ten.images)
 # %% [markdown]
 # ## 8. Where this leads
 #
-# We have built a generator in two stages: first a network that was never told to generate, then a distribution fitted to
-# whatever codes it had made. The field has gone three ways from here.
+# We have built a generator in two stages: first a network that was never told to
+# generate, then a distribution fitted to whatever codes it had made. The field has gone
+# three ways from here.
 #
-# A **variational autoencoder** (Kingma and Welling, 2013) does both at once: while it learns to reconstruct, its codes are
-# pressed into a given distribution, so that a random code is a good code. Its pictures are soft. It is [lesson
-# 8](08_variational.ipynb), and this lesson's failures are its motive.
+# A **variational autoencoder** (Kingma and Welling, 2013) does both at once: while it
+# learns to reconstruct, its codes are pressed into a given distribution, so that a
+# random code is a good code. Its pictures are soft. It is
+# [lesson 8](08_variational.ipynb), and this lesson's failures are its motive.
 #
-# A **[GAN](../GLOSSARY.md)**, a generative adversarial network (Goodfellow et al., 2014), has no encoder. A generator turns
-# random numbers into pictures, and a second network learns to tell these from real ones; each trains on the other's
-# mistakes. The pictures are sharp. The training is delicate, and a generator may leave out whole kinds of pictures, the
-# fault that our second distance was made to notice.
+# A **[GAN](../GLOSSARY.md)**, a generative adversarial network (Goodfellow et al.,
+# 2014), has no encoder. A generator turns random numbers into pictures, and a second
+# network learns to tell these from real ones; each trains on the other's mistakes. The
+# pictures are sharp. The training is delicate, and a generator may leave out whole
+# kinds of pictures, the fault that our second distance was made to notice.
 #
-# A **[diffusion model](../GLOSSARY.md)** (Sohl-Dickstein et al., 2015; Ho et al., 2020) is, put roughly, lesson 3 taken
-# very seriously: a network trained to remove noise at *every* level, applied many times in a row, starting from noise
-# alone. It is slow, and today the strongest of the three for pictures; many work on the codes of an autoencoder instead of
-# on pixels (Rombach et al., 2022), so that what you have learned here is in use.
+# A **[diffusion model](../GLOSSARY.md)** (Sohl-Dickstein et al., 2015; Ho et al., 2020)
+# is, put roughly, lesson 3 taken very seriously: a network trained to remove noise at
+# *every* level, applied many times in a row, starting from noise alone. It is slow, and
+# today the strongest of the three for pictures; many work on the codes of an
+# autoencoder instead of on pixels (Rombach et al., 2022), so that what you have learned
+# here is in use.
 
 # %% [markdown]
 # ## What you have seen
 #
-# 1. The chapter's `encoded * (1 + perturbation)` varies a picture. Zeros stay zero, so a sample is drawn with its
-#    original's units, and that one original is about as near to it as the nearest of all training pictures.
-# 2. "New" is a question of distances, measured against those among real pictures, in *both* directions: the mean image
-#    passes the one and fails the other.
-# 3. Random codes fail although each number is right, because codes fill a thin part of their space; the directions and
-#    distances say how thin.
-# 4. A mixture of Gaussians, its size chosen on validation codes, samples garments from nowhere; interpolation shows that
-#    even between two good codes the space has holes.
+# 1. The chapter's `encoded * (1 + perturbation)` varies a picture. Zeros stay zero, so
+#    a sample is drawn with its original's units, and that one original is about as near
+#    to it as the nearest of all training pictures.
+# 2. "New" is a question of distances, measured against those among real pictures, in
+#    *both* directions: the mean image passes the one and fails the other.
+# 3. Random codes fail although each number is right, because codes fill a thin part of
+#    their space; the directions and distances say how thin.
+# 4. A mixture of Gaussians, its size chosen on validation codes, samples garments from
+#    nowhere; interpolation shows that even between two good codes the space has holes.
 #
-# **Your turn**: the [exercise](../exercises/04_sampling/04_sampling.ipynb) to this lesson.
+# **Your turn**: the [exercise](../exercises/04_sampling/04_sampling.ipynb) to this
+# lesson.
 #
-# **Next**: all our layers so far have treated a picture as a list of 784 numbers in which no pixel has a neighbour. [Lesson
-# 5](05_convolutional.ipynb) changes that.
+# **Next**: all our layers so far have treated a picture as a list of 784 numbers in
+# which no pixel has a neighbour. [Lesson 5](05_convolutional.ipynb) changes that.
