@@ -1,11 +1,15 @@
-"""A rehearsal of Colab: a fresh environment with torch and a `google.colab` module, an empty folder, only the notebook's file.
+"""A rehearsal of Colab: a fresh environment with torch and a `google.colab` module, an empty
+folder, only the notebook's file.
 
-The package comes from this repository's own git address in place of the public one (so it tests what is committed). The environment
-sees the packages of this one, but for the course's own and one that Colab lacks (torchinfo), which the bootstrap cell must bring.
+The package comes from clones of this repository in place of the public address (so what is
+committed is tested): one without tags, and one with the version's tag on an older state. The
+environment sees the packages of this one, but for the course's own and one that Colab lacks
+(torchinfo), which the bootstrap cell must bring.
 """
 
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -15,103 +19,192 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from grading import corpus
+from tools import build
+from tools.bootstrap import bootstrap
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
-import build  # noqa: E402
+ABSENT = (
+    *("autoencoder_course", "__editable__", "torchinfo"),
+    *("pip", "_distutils_hack", "distutils-precedence"),
+)
+NEWEST = "The course has no version v{}: its newest state is taken instead.\n"
+NOTEBOOKS = sorted([*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("exercises/*/*.ipynb")])
 
-ABSENT = ("autoencoder_course", "__editable__", "torchinfo", "pip", "_distutils_hack", "distutils-precedence")
+
+def git(folder: Path, *arguments: str) -> str:
+    me = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+    return subprocess.check_output(["git", "-C", str(folder), *me, *arguments], text=True)
 
 
-def git_available() -> bool:
-    return subprocess.call(["git", "-C", str(ROOT), "rev-parse", "HEAD"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
+@pytest.fixture(scope="module")
+def repositories(tmp_path_factory) -> dict[str, str]:
+    """The addresses of two clones: "untagged", and "tagged", whose newest state is a later one."""
+    try:
+        git(ROOT, "rev-parse", "HEAD")
+    except (OSError, subprocess.CalledProcessError):
+        pytest.fail("the rehearsal clones the course's git repository, and this folder is none")
+    home, addresses = tmp_path_factory.mktemp("repositories"), {}
+    for name in ("untagged", "tagged"):
+        git(home, "clone", "--quiet", "--no-tags", str(ROOT), name)
+        addresses[name] = (home / name).as_uri()
+    git(home / "tagged", "tag", f"v{build.version()}")
+    (home / "tagged/course_utils/later.py").touch()
+    git(home / "tagged", "add", ".")
+    git(home / "tagged", "commit", "--quiet", "--message=after the version")
+    return addresses
 
 
 @pytest.fixture(scope="module")
 def colab(tmp_path_factory):
     """(python of the environment, empty folder to work in, environment variables)"""
-    if not git_available():
-        pytest.fail("the rehearsal installs the course from its git repository, and this folder is none: clone it instead of unpacking an archive")
     home = tmp_path_factory.mktemp("colab")
     subprocess.run([sys.executable, "-m", "venv", str(home / "env")], check=True)
     python = home / "env/bin/python"
-    site = Path(subprocess.check_output([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True).strip())
+    site = Path(ask(python, "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
     for entry in Path(sysconfig.get_path("purelib")).iterdir():
         if not entry.name.startswith(ABSENT) and not (site / entry.name).exists():
             (site / entry.name).symlink_to(entry)
     (site / "google/colab").mkdir(parents=True, exist_ok=True)
-    (site / "google/colab/__init__.py").write_text("")
+    (site / "google/colab/__init__.py").touch()
+    (site / "colab.pth").write_text("import google.colab\n")  # Colab's kernels import it, too
     kernel = home / "jupyter/kernels/colab"
     kernel.mkdir(parents=True)
-    (kernel / "kernel.json").write_text(json.dumps({"argv": [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
-                                                    "display_name": "Colab", "language": "python"}))
+    arguments = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    about = {"argv": arguments, "display_name": "Colab", "language": "python"}
+    (kernel / "kernel.json").write_text(json.dumps(about))
     content = home / "content"
     content.mkdir()
     return python, content, {"JUPYTER_PATH": str(home / "jupyter"), "HOME": str(home)}
 
 
-def packages(python) -> dict[str, str]:
-    listed = json.loads(subprocess.check_output([python, "-m", "pip", "list", "--format=json"], text=True))
+def ask(python: Path, program: str) -> str:
+    return subprocess.check_output([python, "-c", program], text=True)
+
+
+def packages(python: Path) -> dict[str, str]:
+    command = [python, "-m", "pip", "list", "--format=json"]
+    listed = json.loads(subprocess.check_output(command, text=True))
     return {package["name"]: package["version"] for package in listed}
 
 
-def run(notebook: Path, colab, monkeypatch, cells=None):
-    """Run only the notebook's file in the empty folder; returns the executed notebook."""
+@pytest.fixture
+def run(colab, repositories, monkeypatch):
+    """`run(notebook, repository)`: only the notebook's file, in the empty folder; the executed
+    notebook."""
     _, content, environment = colab
-    for name, value in environment.items():
+    for name, value in {**environment, "COURSE_DATA": "sample", "COURSE_PROGRESS": "0"}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("COURSE_DATA", "sample")
-    monkeypatch.setenv("COURSE_PROGRESS", "0")
-    nb = nbformat.read(notebook, as_version=4)
-    bootstrap = next(cell for cell in nb.cells if cell.cell_type == "code")
-    assert build.address() in bootstrap.source
-    bootstrap.source = bootstrap.source.replace(build.address(), ROOT.as_uri())
-    nb.cells = nb.cells[:cells]
-    where = {"metadata": {"path": str(content)}}
-    return NotebookClient(nb, kernel_name="colab", timeout=900, resources=where).execute()
+
+    def execute(notebook: Path, repository: str = "tagged", cells: int | None = None):
+        nb = nbformat.read(notebook, as_version=4)
+        cell = next(cell for cell in nb.cells if cell.cell_type == "code")
+        assert cell.source == bootstrap(build.address(), build.version())
+        cell.source = bootstrap(repositories[repository], build.version())
+        nb.cells = nb.cells[:cells]
+        where = {"metadata": {"path": str(content)}}
+        return NotebookClient(nb, kernel_name="colab", timeout=900, resources=where).execute()
+
+    return execute
 
 
-def test_bootstrap_installs_what_is_missing_and_changes_nothing(colab, monkeypatch):
+@pytest.mark.parametrize("repository", ["untagged", "tagged"])
+def test_the_cell_installs_its_own_version_and_changes_no_package(colab, run, repository):
     python, content, _ = colab
     before = packages(python)
-    assert "autoencoder-course" not in before and "torchinfo" not in before
-    for _ in range(2):  # the second run does nothing
-        nb = run(ROOT / "notebooks/01_dense_autoencoder.ipynb", colab, monkeypatch, cells=2)
-        assert not nb.cells[1].outputs
+    assert not {"autoencoder-course", "torchinfo"} & set(before)
+    nb = run(NOTEBOOKS[-1], repository, cells=2)
+    said = "".join(output.text for output in nb.cells[1].outputs)
+    assert said == (NEWEST.format(build.version()) if repository == "untagged" else "")
+    assert not run(NOTEBOOKS[-1], repository, cells=2).cells[1].outputs  # the second run: nothing
+    ask(python, "import course_utils.training")
+    with pytest.raises(subprocess.CalledProcessError):
+        ask(python, "import course_utils.later")
     after = packages(python)
     assert {"autoencoder-course", "torchinfo"} <= set(after)
-    assert {name: after.get(name) for name in before} == before, "the bootstrap cell changed a package that was there"
+    assert {name: after.get(name) for name in before} == before, "a package was changed"
     assert not list(content.iterdir())
+    if repository == "untagged":
+        ours = ["autoencoder-course", "torchinfo"]
+        subprocess.run([python, "-m", "pip", "uninstall", "-qy", *ours], check=True)
 
 
-def test_lesson_01_runs_to_the_end(colab, monkeypatch):
+def test_lesson_01_runs_to_the_end(colab, run):
     python, *_ = colab
     before = packages(python)["torch"]
-    nb = run(ROOT / "notebooks/01_dense_autoencoder.ipynb", colab, monkeypatch)
-    assert all(cell.execution_count for cell in nb.cells if cell.cell_type == "code" and cell.source)
+    nb = run(ROOT / "notebooks/01_dense_autoencoder.ipynb")
+    code = [cell for cell in nb.cells if cell.cell_type == "code" and cell.source]
+    assert all(cell.execution_count for cell in code)
     assert packages(python)["torch"] == before
 
 
-def test_exercise_01_checks_itself_to_the_end(colab, monkeypatch, tmp_path):
-    """The student version, its answers filled in: every cell runs, every check under a stub is content."""
-    from grading.corpus.build import Case, notebook
-
+def test_exercise_01_checks_itself_to_the_end(run, tmp_path):
+    """The student version, its answers filled in: every cell runs, every check is content."""
     path = tmp_path / "01_dense_autoencoder.ipynb"
-    path.write_bytes(notebook(Case("a student", path.stem)))
-    nb = run(path, colab, monkeypatch)
+    path.write_bytes(corpus.notebook(corpus.Case("a student", path.stem)))
+    nb = run(path)
     code = [cell for cell in nb.cells if cell.cell_type == "code" and cell.source]
     assert all(cell.execution_count for cell in code)
-    checks = ["".join(output.get("text", "") for output in cell.outputs) for cell in code if cell.metadata.get("nbgrader", {}).get("grade")]
-    assert len(checks) == 3 and all("✓" in text and "✗" not in text for text in checks), checks
+    checks = [
+        "".join(output.get("text", "") for output in cell.outputs)
+        for cell in code
+        if cell.metadata.get("nbgrader", {}).get("grade")
+    ]
+    assert len(checks) >= 3
+    assert all("✓" in text and "✗" not in text for text in checks), checks
 
 
-def test_without_the_repository_one_sentence_says_what_to_do(colab, monkeypatch, tmp_path):
-    source = build.BOOTSTRAP.replace("{address}", (tmp_path / "nowhere").as_uri()).replace('find_spec("course_utils")', 'find_spec("course_is_missing")')
-    done = subprocess.run([colab[0], "-c", source], capture_output=True, text=True)
+PIP = {
+    "no pip": "sys.exit('No module named pip')",
+    "managed": "sys.exit('install' in sys.argv and 'error: externally-managed-environment')",
+}
+
+
+def missing(address: str) -> str:
+    """The cell's text where the package is not there, whatever this environment holds."""
+    text = bootstrap(address, build.version())
+    assert text.count('find_spec("course_utils")') == 1
+    return text.replace('find_spec("course_utils")', 'find_spec("course_that_is_not_there")')
+
+
+@pytest.mark.parametrize(
+    ("trouble", "sentence"),
+    [
+        ("no network", r"The course cannot be reached: check the network, run this cell again\."),
+        ("no git", r"This machine has no git: install it, run this cell again\."),
+        ("no pip", r"This Python has no pip\. \(No module named pip\)"),
+        ("managed", r"The course's package could not be installed\. \(error: externally-managed"),
+    ],
+)
+def test_each_trouble_has_its_sentence(colab, repositories, tmp_path, trouble, sentence):
+    environment = dict(os.environ)
+    address = repositories["tagged"]
+    if trouble == "no network":
+        address = (tmp_path / "nowhere").as_uri()
+    if trouble == "no git":
+        environment["PATH"] = str(tmp_path)
+    if trouble in PIP:
+        (tmp_path / "pip").mkdir()
+        (tmp_path / "pip/__init__.py").touch()
+        (tmp_path / "pip/__main__.py").write_text(f"import sys\n{PIP[trouble]}\n")
+        environment["PYTHONPATH"] = str(tmp_path)
+    done = subprocess.run(
+        [colab[0], "-c", missing(address)], capture_output=True, text=True, env=environment
+    )
     assert done.returncode != 0
-    assert done.stderr.strip().splitlines()[-1] == "The course's package could not be installed: check the network, then run this cell again."
+    (last,) = done.stderr.strip().splitlines()
+    assert re.match(sentence, last), last
 
 
-@pytest.mark.parametrize("notebook", sorted([*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "exercises").glob("*/*.ipynb")]), ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_outside_colab_nothing_is_installed(repositories):
+    program = missing(repositories["tagged"])
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_badge_points_to_the_notebooks_own_file(notebook):
     slug = build.address().split("://", 1)[1].split("/", 1)[1]
-    assert f"(https://colab.research.google.com/github/{slug}/blob/main/{notebook.relative_to(ROOT).as_posix()})" in nbformat.read(notebook, as_version=4).cells[0].source
+    path = notebook.relative_to(ROOT).as_posix()
+    badge = f"(https://colab.research.google.com/github/{slug}/blob/main/{path})"
+    assert badge in nbformat.read(notebook, as_version=4).cells[0].source

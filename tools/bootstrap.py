@@ -11,8 +11,10 @@ if "google.colab" in sys.modules and not importlib.util.find_spec("course_utils"
     def run(trouble, *command):
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            last = done.stderr.strip().rpartition("\\n")[2]
-            raise SystemExit(f"{trouble} ({last})")
+            said = done.stderr.splitlines() or [""]
+            marks = ("ERROR: ", "error: ", "fatal: ")
+            errors = [line for line in said if line.startswith(marks)]
+            raise SystemExit(f"{trouble} ({(errors or said)[-1]})")
         return done.stdout
 
     if not shutil.which("git"):
@@ -24,7 +26,7 @@ if "google.colab" in sys.modules and not importlib.util.find_spec("course_utils"
     else:
         print(f"The course has no version {tag}: its newest state is taken instead.")
         source = f"git+{course}"
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    pip = [sys.executable, "-m", "pip", "--no-color", "--disable-pip-version-check"]
     with tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False) as present:
         present.write(run("This Python has no pip.", *pip, "list", "--format=freeze"))
     trouble = "The course's package could not be installed."
