@@ -1,28 +1,36 @@
-# %% [markdown]
+# %% [markdown] question="What does the code know?" source="chapter, 3"
 # # 2. The encoder, taken out: what does the code know?
 #
-# Nobody told the autoencoder what a shirt is. It saw pictures, never a label, and learned to write each one down in ten
-# numbers. Do those ten numbers know a shirt from a boot all the same? We cut the network in two, keep the first half, set a
-# small classifier on it, and ask. Then we put the same question to PCA, to the bare pixels and to an encoder that was never
-# trained.
+# Nobody told the autoencoder what a shirt is. It saw pictures, never a label, and
+# learned to write each one down in ten numbers. Do those ten numbers know a shirt from
+# a boot all the same? We cut the network in two, keep the first half, set a small
+# classifier on it, and ask. Then we put the same question to PCA, to the bare pixels
+# and to an encoder that was never trained.
 #
 # After this lesson you will be able to
 #
-# 1. take the encoder out of a trained autoencoder, freeze it, and *prove* that only the new layer learned;
-# 2. measure what a code knows, with a linear probe, few labels, several draws and an honest set of baselines;
+# 1. take the encoder out of a trained autoencoder, freeze it, and *prove* that only the
+#    new layer learned;
+# 2. measure what a code knows, with a linear probe, few labels, several draws and an
+#    honest set of baselines;
 # 3. say how a worse code shows downstream, and what a code of ten numbers loses;
 # 4. search for similar pictures by their codes instead of their pixels.
 #
-# **Time**: about 40 minutes to read and answer; the code runs for about a minute on two cores, without a GPU.
-# **You need**: [lesson 1](01_dense_autoencoder.ipynb): the chapter's `Encoder` and `Decoder`, dead units and the linear
-# code.
-# Words with a link are explained in the [glossary](../GLOSSARY.md), which also names them in Hebrew and Croatian.
+# **Time**: about 40 minutes to read and answer; the code runs for about a minute on two
+# cores, without a GPU.
+#
+# **You need**: [lesson 1](01_dense_autoencoder.ipynb): the chapter's `Encoder` and
+# `Decoder`, dead units and the linear code.
+#
+# Words with a link are explained in the [glossary](../GLOSSARY.md), which also names
+# them in Hebrew and Croatian.
 
 # %% [markdown]
 # ## 1. Cut the network in two
 #
-# We train the chapter's autoencoder again, exactly as in lesson 1. Its classes and its training loop, which you have
-# written out there, now come from the course's package: `fit` is that loop. The labels stay in their drawer.
+# We train the chapter's autoencoder again, as in lesson 1 but for somewhat fewer
+# epochs. Its classes and its training loop, which you have written out there, now come
+# from the course's package: `fit` is that loop. The labels stay in their drawer.
 
 # %%
 import torch
@@ -33,17 +41,20 @@ from course_utils.data import load_images, one_of_each
 from course_utils.models import Decoder, Encoder
 from course_utils.training import fit
 
-train, validation, test = (load_images("FashionMNIST", split) for split in ("train", "validation", "test"))
+splits = ("train", "validation", "test")
+train, validation, test = (load_images("FashionMNIST", split) for split in splits)
 ten = one_of_each(test)
-epochs = 8 if train.source == "full" else 30  # the small sample needs more passes for as much learning
 
+epochs = 8 if train.source == "full" else 30  # the small sample needs more passes
 torch.manual_seed(0)
 autoencoder = nn.Sequential(Encoder(10), Decoder(10))
 history = fit(autoencoder, train, epochs=epochs, validation=validation)
-print(f"validation error per pixel after {epochs} epochs: {history.validation_loss[-1]:.4f}")
+error = history.validation_loss[-1]
+print(f"validation error per pixel after {epochs} epochs: {error:.4f}")
 
 # %% [markdown]
-# And now the operation itself. `nn.Sequential` can be indexed like a list, and the encoder stands first:
+# And now the operation itself. `nn.Sequential` can be indexed like a list, and the
+# encoder stands first:
 
 # %%
 encoder = autoencoder[0]
@@ -51,46 +62,55 @@ encoder = autoencoder[0]
 with torch.no_grad():
     encoded = encoder(ten.images)
 print(f"{tuple(ten.images.shape)} -> {tuple(encoded.shape)}")
-print("the code of the first picture:", [round(number, 1) for number in encoded[0].tolist()])
+first_code = [round(number, 1) for number in encoded[0].tolist()]
+print("the code of the first picture:", first_code)
 
 # %% [markdown]
-# That is all it takes. The decoder, half of what we trained, is set aside: it was the teacher that forced the encoder to
-# keep what matters, and its work is done. Among the zeros of that code are lesson 1's dead units, which are zero for every
-# picture.
+# That is all it takes. The decoder, half of what we trained, is set aside: it was the
+# teacher that forced the encoder to keep what matters, and its work is done. Among the
+# zeros of that code are lesson 1's dead units, which are zero for every picture.
 #
-# > **Pitfall.** `autoencoder[0]` is not a copy. It is the *same* module under a second name: train it further, and the
-# > autoencoder changes under your hands. Where you need both, take `copy.deepcopy(autoencoder[0])`.
+# > **Pitfall.** `autoencoder[0]` is not a copy. It is the *same* module under a second
+# > name: train it further, and the autoencoder changes under your hands. Where you need
+# > both, take `copy.deepcopy(autoencoder[0])`.
 
 # %% [markdown]
 # ## 2. A new head, and nothing else moves
 #
-# On top of the encoder we put one linear layer, the **[head](../GLOSSARY.md)**: ten code numbers in, ten class scores out.
-# The encoder is **[frozen](../GLOSSARY.md)**, that is, its parameters receive no gradient. What the head achieves is then
-# due to the code alone.
+# On top of the encoder we put one linear layer, the **[head](../GLOSSARY.md)**: ten
+# code numbers in, ten class scores out. The encoder is **[frozen](../GLOSSARY.md)**,
+# that is, its parameters receive no gradient. What the head achieves is then due to the
+# code alone.
 #
 # **How many numbers will this training move?** The whole classifier has 7,960.
 
 # %% tags=["prediction"]
 my_number = 7960  # change this to your own guess, then run on
 
+# %% [markdown]
+# We freeze the encoder, set the head on it, and count. A copy of all parameters is kept
+# for a later look.
+
 # %%
 encoder.requires_grad_(False)  # freeze: no gradient reaches the encoder
 classifier = nn.Sequential(encoder, nn.Linear(10, 10))  # the head is new
-
 before = {name: value.clone() for name, value in classifier.state_dict().items()}
+
+total = sum(p.numel() for p in classifier.parameters())
 trainable = sum(p.numel() for p in classifier.parameters() if p.requires_grad)
-print(f"your guess: {my_number:,}    parameters that can move: {trainable} of {sum(p.numel() for p in classifier.parameters()):,}")
+print(f"your guess: {my_number:,}")
+print(f"parameters that can move: {trainable} of {total:,}")
 
 # %% [markdown]
-# Now labels come into play, and only a few: five thousand, as if someone had sat down for a day or two to write them. The
-# loss is cross-entropy, as for any classifier. The loop is written out, because the line that matters is the one with the
-# optimiser.
+# Now labels come into play, and only a few: five thousand, as if someone had sat down
+# for a day or two to write them. The loss is cross-entropy, as for any classifier. The
+# loop is written out, because the line that matters is the one with the optimiser.
 
 # %%
 torch.manual_seed(0)
 few = torch.randperm(len(train))[:5000]  # the pictures whose labels we look at
 images, labels = train.images[few], train.labels[few]
-optimizer = torch.optim.Adam(classifier[1].parameters(), lr=0.01)  # the head's parameters, and no others
+optimizer = torch.optim.Adam(classifier[1].parameters(), lr=0.01)  # the head's, only
 
 for epoch in range(20):
     for batch in torch.randperm(len(images)).split(128):
@@ -99,51 +119,75 @@ for epoch in range(20):
         loss.backward()
         optimizer.step()
 
-with torch.no_grad():
-    correct = (classifier(validation.images).argmax(dim=1) == validation.labels).float().mean()
-print(f"right on {correct:.1%} of the validation images (guessing: 10 %)")
-
 # %% [markdown]
-# Ten numbers that no label had a hand in, and a layer of 110 parameters. But did only the layer move? Do not trust the line
-# with `requires_grad_`; **compare before and after**.
+# How often is the new head right on pictures that it has not seen?
+
 
 # %%
-for name, value in classifier.state_dict().items():
-    change = (value - before[name]).abs().max().item()
-    print(f"{name:<18} {str(tuple(value.shape)):<10} largest change {change:.4f}   {'moved' if change else 'exactly as before'}")
+def share_right(model):
+    """Share of the validation images that a classifier gets right."""
+    with torch.no_grad():
+        answers = model(validation.images).argmax(dim=1)
+    return (answers == validation.labels).float().mean().item()
+
+
+frozen = share_right(classifier)
+print(f"right on {frozen:.1%} of the validation images (guessing: 10 %)")
 
 # %% [markdown]
-# Encoder: not a digit. Head: moved. Such a check takes four lines and belongs in every transfer experiment, for it is
-# easily got wrong:
+# Ten numbers that no label had a hand in, and a layer of 110 parameters. But did only
+# the layer move? Do not trust the line with `requires_grad_`; **compare before and
+# after**.
+
+# %%
+import pandas as pd
+
+rows = {}
+for name, value in classifier.state_dict().items():
+    change = (value - before[name]).abs().max().item()
+    rows[name] = {
+        "numbers": value.numel(),
+        "largest change": change,
+        "verdict": "moved" if change else "exactly as before",
+    }
+pd.DataFrame.from_dict(rows, orient="index").round(4)
+
+# %% [markdown]
+# Encoder: not a digit. Head: moved. Such a check takes a few lines and belongs in every
+# transfer experiment, for it is easily got wrong:
 #
-# > **Pitfall.** Freezing must happen *before* the training, and layers with a memory of their own (batch normalisation)
-# > move even without a gradient, as long as they are in train mode. Neither mistake raises an error. The accuracy may even
-# > go *up*, and is no longer about the code.
+# > **Pitfall.** Freezing must happen *before* the training, and layers with a memory of
+# > their own (batch normalisation) move even without a gradient, as long as they are in
+# > train mode. Neither mistake raises an error. The accuracy may even go *up*, and is
+# > no longer about the code.
 #
 # What does the mistake look like? We make it on purpose, on a copy.
 
 # %%
 import copy
 
-forgetful = nn.Sequential(copy.deepcopy(encoder).requires_grad_(True), nn.Linear(10, 10))  # freezing forgotten
-fit(forgetful, (images, labels), lambda model, x, y: nn.functional.cross_entropy(model(x), y), epochs=20, lr=0.01)
+from course_utils.losses import classification
 
-with torch.no_grad():
-    correct_forgetful = (forgetful(validation.images).argmax(dim=1) == validation.labels).float().mean()
-moved = (forgetful[0].linear.weight - before["0.linear.weight"]).abs().max()
-print(f"frozen {correct:.1%}    not frozen {correct_forgetful:.1%}    largest change of an encoder weight: {moved:.2f}")
+unfrozen = copy.deepcopy(encoder).requires_grad_(True)  # freezing forgotten
+forgetful = nn.Sequential(unfrozen, nn.Linear(10, 10))
+fit(forgetful, (images, labels), classification, epochs=20, lr=0.01)
+
+moved = (unfrozen.linear.weight - before["0.linear.weight"]).abs().max()
+print(f"frozen {frozen:.1%}    not frozen {share_right(forgetful):.1%}")
+print(f"largest change of an encoder weight: {moved:.2f}")
 
 # %% [markdown]
-# A better number, for another question. Unfrozen, the network is an ordinary classifier that started from our weights: the
-# labels have rewritten the code. That is called fine-tuning and is a fine thing; [lesson 6](06_transfer.ipynb) is about it.
-# Here we ask what the code knew *before* it met a label, and for that it has to stay frozen.
+# A better number, for another question. Unfrozen, the network is an ordinary classifier
+# that started from our weights: the labels have rewritten the code. That is called
+# fine-tuning and is a fine thing; [lesson 6](06_transfer.ipynb) is about it. Here we
+# ask what the code knew *before* it met a label, and for that it has to stay frozen.
 
 # %% [markdown]
 # ## 3. A number needs a neighbour
 #
-# Is that accuracy good? Good beside what? A linear layer on frozen features is known as a **[linear
-# probe](../GLOSSARY.md)**; trained to its end it is *logistic regression*, which scikit-learn fits in a blink. That lets us
-# put the same question to others:
+# Is that accuracy good? Good beside what? A linear layer on frozen features is known as
+# a **[linear probe](../GLOSSARY.md)**; trained to its end it is *logistic regression*,
+# which scikit-learn fits in a blink. That lets us put the same question to others:
 #
 # | representation | numbers | what it tells us |
 # |---|---|---|
@@ -153,7 +197,8 @@ print(f"frozen {correct:.1%}    not frozen {correct_forgetful:.1%}    largest ch
 # | random directions | 10 | is *training* needed at all? |
 # | pixels | 784 | what was lost on the way to ten numbers? |
 #
-# Everything is scaled to unit variance, and each probe is repeated with five different draws of the labelled images.
+# Everything is scaled to unit variance, and each probe is repeated with five different
+# draws of the labelled images.
 
 # %%
 from sklearn.linear_model import LogisticRegression
@@ -162,16 +207,23 @@ from sklearn.preprocessing import StandardScaler
 
 
 def probe(features, held_out, n_labels, draw):
-    """Accuracy on the validation images of a linear classifier that saw ``n_labels`` labelled training images."""
-    few = torch.randperm(len(features), generator=torch.Generator().manual_seed(draw))[:n_labels]
-    strength = 1.0 if features.shape[1] <= 10 else 0.01  # many features need a stronger regularisation
-    classifier = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
+    """A linear classifier's accuracy on the validation images, from `n_labels` labels.
+
+    `features` and `held_out` are the codes of training and validation images (N, k).
+    """
+    generator = torch.Generator().manual_seed(draw)
+    few = torch.randperm(len(features), generator=generator)[:n_labels]
+    # many features need a stronger regularisation
+    strength = 1.0 if features.shape[1] <= 10 else 0.01
+    regression = LogisticRegression(C=strength, max_iter=1000)
+    classifier = make_pipeline(StandardScaler(), regression)
     classifier.fit(features[few].numpy(), train.labels[few].numpy())
     return classifier.score(held_out.numpy(), validation.labels.numpy())
 
 
 # %% [markdown]
-# The cured encoder is trained like the first. The random one is not trained at all: ten random weighted sums of the pixels.
+# The cured encoder is trained like the first. The random one is not trained at all: ten
+# random weighted sums of the pixels.
 
 # %%
 from course_utils.metrics import PCABaseline, apply_in_batches
@@ -186,79 +238,114 @@ pca = PCABaseline(train.images)
 
 encoders = {
     "pixels": nn.Flatten(),
-    "PCA": lambda x: pca.encode(x, 10),
+    "PCA": lambda images: pca.encode(images, 10),
     "linear code": cured[0],
     "chapter's code": encoder,
     "random directions": untrained,
 }
-codes = {name: (apply_in_batches(e, train.images), apply_in_batches(e, validation.images)) for name, e in encoders.items()}
+codes = {}  # name -> codes of the training images, codes of the validation images
+for name, encode in encoders.items():
+    known = apply_in_batches(encode, train.images)
+    held_out = apply_in_batches(encode, validation.images)
+    codes[name] = known, held_out
 
 # %% [markdown]
-# Before we look: **with 1,000 labels, what share of the validation images does the probe get right on PCA's ten numbers?**
-# The pixels, all 784, reach about four in five.
+# Before we look: **with 1,000 labels, what share of the validation images does the
+# probe get right on PCA's ten numbers?** The pixels, all 784, reach about four in five.
 
 # %% tags=["prediction"]
 my_share = 0.5  # change this to your own guess, then run on
+
+# %% [markdown]
+# Now the probes: five representations, three numbers of labels, five draws of each.
 
 # %%
 import numpy as np
 
 label_counts = [100, 1000, 5000]
-accuracy = {name: np.array([[probe(*pair, n, draw) for n in label_counts] for draw in range(5)]) for name, pair in codes.items()}
+accuracy = {}
+for name, pair in codes.items():
+    draws = [[probe(*pair, n, draw) for n in label_counts] for draw in range(5)]
+    accuracy[name] = np.array(draws)  # (5 draws, 3 numbers of labels)
 
-print(f"your guess: {my_share:.2f}    PCA with 1,000 labels: {accuracy['PCA'][:, 1].mean():.2f}\n")
-print(f"{'labels':<20}" + "".join(f"{n:>18,}" for n in label_counts))
+pca_share = accuracy["PCA"][:, 1].mean()
+print(f"your guess: {my_share:.2f}    PCA with 1,000 labels: {pca_share:.2f}")
+
+# %% [markdown]
+# And all of them, mean ± standard deviation over the five draws:
+
+# %%
+table = {}
 for name, values in accuracy.items():
-    print(f"{name:<20}" + "".join(f"{m:>11.3f} ± {s:.3f}" for m, s in zip(values.mean(0), values.std(0, ddof=1))))
+    pairs = zip(values.mean(axis=0), values.std(axis=0, ddof=1))
+    table[name] = [f"{mean:.3f} ± {deviation:.3f}" for mean, deviation in pairs]
 
+columns = [f"{n:,} labels" for n in label_counts]
+pd.DataFrame.from_dict(table, orient="index", columns=columns)
+
+# %% [markdown]
+# The same as lines, each with a band of one deviation:
+
+# %%
 kept = accuracy["linear code"][:, -1].mean() / accuracy["pixels"][:, -1].mean()
 plots.lines(
     label_counts,
     accuracy,
-    title=f"Ten numbers of 784 keep {kept:.0%} of the accuracy that the pixels give",
-    caption="Accuracy of a linear probe against the number of labels, mean and one standard deviation over five draws of the labelled "
-    "images. Pixels lie on top, random directions at the bottom, the trained codes and PCA between.",
     xlabel="labelled images",
     ylabel="accuracy on the validation images",
     log_x=True,
+    title=f"Ten numbers of 784 keep {kept:.0%} of the accuracy that the pixels give",
+    caption="Accuracy of a linear probe against the number of labels. Pixels lie on "
+    "top, random directions at the bottom, the trained codes and PCA between.",
 )
 
 # %% [markdown]
-# Read from the bottom. *Random* directions, ten sums with weights from a lottery, already take us far above the 10 % of
-# guessing: clothes differ so much in size and outline that nearly any ten measurements tell something. Whoever shows a
-# probe's accuracy without this line sells the lottery's share as learning. Training lifts the code well above it.
+# Read from the bottom. *Random* directions, ten sums with weights from a lottery,
+# already take us far above the 10 % of guessing: clothes differ so much in size and
+# outline that nearly any ten measurements tell something. Whoever shows a probe's
+# accuracy without this line sells the lottery's share as learning. Training lifts the
+# code well above it.
 #
-# Now the middle. The linear code is level with PCA within the spread of the draws, and the chapter's lies below both. And
-# the top: with few labels the pixels hardly lead; with many they do. With a hundred labels a classifier cannot make use of
-# 784 measurements anyway, and ten good ones serve it nearly as well.
+# Now the middle. The linear code is level with PCA within the spread of the draws, and
+# the chapter's lies below both. And the top: with few labels the pixels hardly lead;
+# with many they do. With a hundred labels a classifier cannot make use of 784
+# measurements anyway, and ten good ones serve it nearly as well.
 #
-# > **Pitfall.** Another draw of a hundred labels moves the result by several points, as the bands show. A comparison on one
-# > draw that finds "one point better" has measured the draw. Use the *same* draws for every candidate, several of them, and
-# > print the deviation.
+# > **Pitfall.** Another draw of a hundred labels moves the result by several points, as
+# > the bands show. A comparison on one draw that finds "one point better" has measured
+# > the draw. Use the *same* draws for every candidate, several of them, and print the
+# > deviation.
 
 # %% [markdown]
 # ## 4. A worse code is a worse code downstream
 #
-# The chapter's code lost to PCA in lesson 1 on reconstruction, and here again on classes. One encoder each is thin
-# evidence, so let us train three of both kinds, from different starting weights, and lay the two errors against each other.
-# **Does the model with the smallest reconstruction error have the best probe?**
+# The chapter's code lost to PCA in lesson 1 on reconstruction, and here again on
+# classes. One encoder each is thin evidence, so let us train three of both kinds, from
+# different starting weights, and lay the two errors against each other. **Does the
+# model with the smallest reconstruction error have the best probe?**
 
 # %% tags=["prediction"]
 my_answer = "yes"  # "yes", "no" or "more or less"
+
+# %% [markdown]
+# One function judges a model both ways; two of the six are trained already.
 
 # %%
 from course_utils.metrics import reconstruction_error
 
 
 def judged(model):
-    """Reconstruction error on the validation images, and the probe's mean accuracy over three draws of 1,000 labels."""
-    pair = apply_in_batches(model[0], train.images), apply_in_batches(model[0], validation.images)
-    return reconstruction_error(model, validation.images), np.mean([probe(*pair, 1000, draw) for draw in range(3)])
+    """Reconstruction error, and the probe's mean accuracy over three draws."""
+    features = apply_in_batches(model[0], train.images)
+    held_out = apply_in_batches(model[0], validation.images)
+    found = [probe(features, held_out, 1000, draw) for draw in range(3)]
+    return reconstruction_error(model, validation.images), np.mean(found)
 
 
+activations = {"chapter's code": nn.ReLU(), "linear code": nn.Identity()}
 points = {"chapter's code": [judged(autoencoder)], "linear code": [judged(cured)]}
 for seed in (1, 2):
-    for name, activation in (("chapter's code", nn.ReLU()), ("linear code", nn.Identity())):
+    for name, activation in activations.items():
         torch.manual_seed(seed)
         model = nn.Sequential(Encoder(10, activation), Decoder(10))
         fit(model, train, epochs=epochs, seed=seed)
@@ -266,187 +353,272 @@ for seed in (1, 2):
 points["PCA"] = [(pca.error(validation.images, 10), accuracy["PCA"][:3, 1].mean())]
 
 # %% [markdown]
-# Seven encoders of ten numbers each, and for each two judgements that know nothing of one another: the one never saw a
-# label, the other never looked at a reconstruction.
+# Seven encoders of ten numbers each, and for each two judgements that know nothing of
+# one another: the one never saw a label, the other never looked at a reconstruction.
+
+# %%
+every = np.array([point for values in points.values() for point in values])
+correlation = np.corrcoef(every.T)[0, 1]
+verdict = "yes" if every[:, 0].argmin() == every[:, 1].argmax() else "no"
+print(f"your guess: {my_answer}")
+print(f"the best reconstruction has the best probe: {verdict}")
+print(f"correlation of error and accuracy: {correlation:.2f}")
+
+# %% [markdown]
+# Each of the seven as a mark, its error to the right, its accuracy upwards:
 
 # %%
 import matplotlib.pyplot as plt
 
 fig, ax = plt.subplots(figsize=(6.5, 4))
-for (name, values), marker in zip(points.items(), "^Ds"):  # the marks that they have in the figure above
-    ax.scatter(*zip(*values), color=plots.colour(name), marker=marker, s=60, label=name)
-ax.set(xlabel="reconstruction error per pixel (validation)", ylabel="probe's accuracy, 1,000 labels")
+marks = {"chapter's code": "^", "linear code": "D", "PCA": "s"}  # as in the lines above
+for name, values in points.items():
+    look = {"color": plots.colour(name), "marker": marks[name]}
+    ax.scatter(*zip(*values), **look, s=60, label=name)
+ax.set(
+    xlabel="reconstruction error per pixel (validation)",
+    ylabel="probe's accuracy, 1,000 labels",
+)
 ax.legend()
-
-every = np.array([point for values in points.values() for point in values])
-correlation = np.corrcoef(every.T)[0, 1]
-best_is_best = every[:, 0].argmin() == every[:, 1].argmax()
-verdict = "yes" if best_is_best else "no"
-print(f"your guess: {my_answer}    correlation {correlation:.2f}; the best reconstruction has the best probe: {verdict}")
 plots.finish(
     fig,
-    title=f"The worse the reconstruction, the worse the probe: correlation {correlation:.2f} over {len(every)} encoders",
-    caption="Each mark is one encoder with ten code numbers. The chapter's three, with dead units, lie to the right and lower; the "
-    "linear codes lie at the upper left, and PCA at their height, a little to the right.",
+    title="The worse the reconstruction, the worse the probe: "
+    f"correlation {correlation:.2f} over {len(every)} encoders",
+    caption="Each mark is one encoder with ten code numbers. The chapter's three, with "
+    "dead units, lie to the right and lower; the linear codes lie at the upper left, "
+    "and PCA at their height, a little to the right.",
 )
 
 # %% [markdown]
-# Over the whole range the two go together: what a dead unit would have carried is missing in the drawing *and* missing for
-# the classifier. Among the good codes the order is a toss-up, and that is worth keeping in mind. The reconstruction error
-# is a fair guide to a broken code. It is no guide between two sound ones, since it rewards every pixel alike, and telling a
-# shirt from a coat may hang on a few.
+# Over the whole range the two go together: what a dead unit would have carried is
+# missing in the drawing *and* missing for the classifier. Among the good codes the
+# order is a toss-up, and that is worth keeping in mind. The reconstruction error is a
+# fair guide to a broken code. It is no guide between two sound ones, since it rewards
+# every pixel alike, and telling a shirt from a coat may hang on a few.
 #
-# <details><summary><b>Check yourself.</b> PCA's code and the linear code reach nearly the same accuracy. Name one reason
-# that was to be expected.</summary>
+# <details><summary><b>Check yourself.</b> PCA's code and the linear code reach nearly
+# the same accuracy. Name one reason that was to be expected.</summary>
 #
-# Both are linear maps to ten numbers that aim at a small squared error, so they look along nearly the same ten directions
-# of the data; they differ only by a mixing of the ten numbers, and a linear probe undoes any mixing. [Lesson
-# 7](07_dimensionality_reduction.ipynb) measures the angles between the two.
+# Both are linear maps to ten numbers that aim at a small squared error, so they look
+# along nearly the same ten directions of the data; they differ only by a mixing of the
+# ten numbers, and a linear probe undoes any mixing.
+# [Lesson 7](07_dimensionality_reduction.ipynb) measures the angles between the two.
 # </details>
 
 # %% [markdown]
 # ## 5. Which clothes does the code confuse?
 #
-# An accuracy is one number for ten classes. The **[confusion matrix](../GLOSSARY.md)** shows where the errors sit: true
-# class in rows, the classifier's answer in columns. **Which class will be recognised worst?**
+# An accuracy is one number for ten classes. The **[confusion matrix](../GLOSSARY.md)**
+# shows where the errors sit: true class in rows, the classifier's answer in columns.
+# **Which class will be recognised worst?**
 
 # %% tags=["prediction"]
 my_class = "Bag"  # change this to your own guess, then run on
 print("to choose from:", ", ".join(train.class_names))
 
+# %% [markdown]
+# We fit the probe to the labelled images of section 2 and count its answers.
+
 # %%
 probe_5000 = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-probe_5000.fit(apply_in_batches(cured[0], images).numpy(), labels.numpy())  # the 5,000 labelled images of section 2
+probe_5000.fit(apply_in_batches(cured[0], images).numpy(), labels.numpy())
 answers = torch.from_numpy(probe_5000.predict(codes["linear code"][1].numpy()))
 
 confusion = torch.zeros(10, 10)
-confusion.index_put_((validation.labels, answers), torch.ones(len(answers)), accumulate=True)
+places = (validation.labels, answers)
+confusion.index_put_(places, torch.ones(len(answers)), accumulate=True)
 confusion = confusion / confusion.sum(dim=1, keepdim=True)  # each row sums to 1
 
+names = train.class_names
 recognised = confusion.diag()
 worst = int(recognised.argmin())
-print(f"your guess: {my_class}    recognised worst: {train.class_names[worst]} ({recognised[worst]:.0%})")
-
-families = [{"T-shirt/top", "Pullover", "Dress", "Coat", "Shirt"}, {"Sandal", "Sneaker", "Ankle boot"}]
-wrong = [(train.class_names[a], train.class_names[b]) for a, b in zip(validation.labels, answers) if a != b]
-at_home = sum(any({*pair} <= family for family in families) for pair in wrong) / len(wrong)
-print(f"of {len(wrong):,} errors, {at_home:.0%} stay among the five tops and dresses, or among the three kinds of shoes")
+print(f"your guess: {my_class}")
+print(f"recognised worst: {names[worst]} ({recognised[worst]:.0%})")
 
 # %% [markdown]
-# The matrix as a picture: a dark diagonal is what we wish for, a dark square off it is a confusion.
+# Eight of the ten classes belong to two families: five tops and dresses, and three
+# kinds of shoes. How many of the errors stay inside a family?
+
+# %%
+tops = {"T-shirt/top", "Pullover", "Dress", "Coat", "Shirt"}
+shoes = {"Sandal", "Sneaker", "Ankle boot"}
+
+pairs = [{names[label], names[answer]} for label, answer in zip(*places)]
+wrong = [pair for pair in pairs if len(pair) == 2]
+at_home = sum(pair <= tops or pair <= shoes for pair in wrong) / len(wrong)
+print(f"{len(wrong):,} errors, of which {at_home:.0%} stay in the family")
+
+# %% [markdown]
+# The matrix as a picture: a dark diagonal is what we wish for, a dark square off it is
+# a confusion.
 
 # %%
 fig, ax = plt.subplots(figsize=(7.2, 6))
 ax.imshow(confusion, cmap="Greys", vmin=0, vmax=1)
-for row in range(10):
-    for column in range(10):
-        share = confusion[row, column]
-        if share >= 0.01:
-            ax.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=9, color="white" if share > 0.5 else "black")
-ax.set_xticks(range(10), train.class_names, rotation=40, ha="right")
-ax.set_yticks(range(10), train.class_names)
+for row, column in (confusion >= 0.01).nonzero().tolist():
+    share = confusion[row, column]
+    ink = "white" if share > 0.5 else "black"
+    ax.text(column, row, f"{100 * share:.0f}", ha="center", va="center", color=ink)
+ax.set_xticks(range(10), names, rotation=40, ha="right")
+ax.set_yticks(range(10), names)
 ax.set(xlabel="the classifier's answer", ylabel="true class")
-worst_answers = [train.class_names[i] for i in confusion[worst].argsort(descending=True) if i != worst][:2]
+
+order = confusion[worst].argsort(descending=True).tolist()
+first, second = [names[i] for i in order if i != worst][:2]
 plots.finish(
     fig,
-    title=f"{train.class_names[worst]} is recognised worst ({recognised[worst]:.0%}), taken for {worst_answers[0]} or {worst_answers[1]}",
-    caption="Confusion matrix of the linear probe on ten code numbers, in percent of the true class; shares below 1 % are left blank. "
-    "Trousers, bags and boots are safe; pullover, coat and shirt are confused with one another, and so are the kinds of shoes.",
+    title=f"{names[worst]} is recognised worst ({recognised[worst]:.0%}), "
+    f"taken for {first} or {second}",
+    caption="In percent of the true class; shares below 1 % are left blank. Trousers, "
+    "bags and boots are safe; pullover, coat and shirt are confused with one another, "
+    "and so are the kinds of shoes.",
 )
 
 # %% [markdown]
-# The errors are not scattered. By far the most stay within two families, what is worn above the belt and what is worn on
-# the feet. The code has kept the *outline*, which a squared error over pixels pays for, and has dropped buttons, collars
-# and seams, which cost a few pixels and make all the difference between a shirt and a pullover. People who see only these
-# 28 × 28 pixels mix them up as well.
+# The errors are not scattered. By far the most stay within the two families. The code
+# has kept the *outline*, which a squared error over pixels pays for, and has dropped
+# buttons, collars and seams, which cost a few pixels and make all the difference
+# between a shirt and a pullover. People who see only these 28 × 28 pixels mix them up
+# as well.
 
 # %% [markdown]
 # ## 6. Find me one like this
 #
-# A code can do something else for us: search. Two pictures are alike if their codes are near. For each of our ten test
-# pictures we fetch the **[nearest neighbour](../GLOSSARY.md)** among the training images twice: by the distance of codes,
-# and by the distance of pixels. **Of the two, which more often finds something of the same class?**
+# A code can do something else for us: search. Two pictures are alike if their codes are
+# near. For each of our ten test pictures we fetch the **[nearest
+# neighbour](../GLOSSARY.md)** among the training images twice: by the distance of
+# codes, and by the distance of pixels. **Of the two, which more often finds something
+# of the same class?**
 
 # %% tags=["prediction"]
 my_space = "codes"  # or "pixels"
 
-# %% tags=["readme"]
+# %% [markdown]
+# scikit-learn does the search; `brute` means that every distance is computed.
+
+# %%
 from sklearn.neighbors import NearestNeighbors
 
-code_search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(codes["linear code"][0].numpy())
-pixel_search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(codes["pixels"][0].numpy())
+encode = {"codes": cured[0], "pixels": nn.Flatten()}
+known, index = {}, {}
+for space in encode:
+    known[space] = apply_in_batches(encode[space], train.images).numpy()
+    search = NearestNeighbors(n_neighbors=1, algorithm="brute")
+    index[space] = search.fit(known[space])
 
-by_code = code_search.kneighbors(apply_in_batches(cured[0], ten.images).numpy(), return_distance=False)[:, 0]
-by_pixels = pixel_search.kneighbors(ten.images.flatten(1).numpy(), return_distance=False)[:, 0]
 
-agree_code, agree_pixels = (int((train.labels[found] == ten.labels).sum()) for found in (by_code, by_pixels))
+def nearest(space, images):
+    """For each picture the place of its nearest neighbour among the training images."""
+    asked = apply_in_batches(encode[space], images).numpy()
+    return index[space].kneighbors(asked, return_distance=False)[:, 0]
+
+
+# %% [markdown]
+# What do they find for our ten?
+
+# %% tags=["readme"]
+by_code, by_pixels = nearest("codes", ten.images), nearest("pixels", ten.images)
+same_by_code = int((train.labels[by_code] == ten.labels).sum())
+same_by_pixels = int((train.labels[by_pixels] == ten.labels).sum())
+
+rows = {
+    "asked for": ten.images,
+    "nearest by code": train.images[by_code],
+    "nearest by pixels": train.images[by_pixels],
+}
 plots.image_rows(
-    {"asked for": ten.images, "nearest by code": train.images[by_code], "nearest by pixels": train.images[by_pixels]},
-    title=f"Same class found: {agree_code} of 10 times by ten numbers, {agree_pixels} of 10 by 784 pixels",
-    caption="Three rows of ten pictures: the picture asked for, the training image with the nearest code, and the one with the nearest "
-    "pixels. The neighbours by code share the outline and may differ in pattern.",
+    rows,
     columns=ten.class_names,
+    title=f"Same class found: {same_by_code} of 10 times by ten numbers, "
+    f"{same_by_pixels} of 10 by 784 pixels",
+    caption="Above the picture asked for, below it the training image with the nearest "
+    "code and the one with the nearest pixels. The neighbours by code share the "
+    "outline and may differ in pattern.",
 )
 
 # %% [markdown]
-# Ten pictures make an anecdote. So we ask with a thousand validation images, or as many as there are.
+# Ten pictures make an anecdote. So we ask with a thousand validation images, or as many
+# as there are.
 
 # %%
-asked = slice(0, 1000)
-wanted = validation.labels[asked]
-shares = {}
-for name, search, held_out in (("codes", code_search, codes["linear code"][1]), ("pixels", pixel_search, codes["pixels"][1])):
-    found = search.kneighbors(held_out[asked].numpy(), return_distance=False)[:, 0]
-    hits = (train.labels[found] == wanted).float()
-    shares[name] = hits.mean().item()
-    margin = (hits.var() / len(hits)).sqrt()
-    size = 4 * codes["linear code" if name == "codes" else "pixels"][0].numel() / 1e6
-    print(f"{name:<7} same class for {shares[name]:.3f} ± {margin:.3f} of {len(hits):,} images; the index takes {size:.1f} MB")
-print(f"your guess: {my_space}    more often right: {max(shares, key=shares.get)}")
+asked, wanted = validation.images[:1000], validation.labels[:1000]
+rows = {}
+for space in ("codes", "pixels"):
+    hits = (train.labels[nearest(space, asked)] == wanted).float()
+    rows[space] = {
+        "same class": hits.mean().item(),
+        "standard error": (hits.var() / len(hits)).sqrt().item(),
+        "size of the index (MB)": known[space].nbytes / 1e6,
+    }
 
-straight = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(codes["linear code"][0].numpy(), train.labels.numpy())
-score = straight.score(codes["linear code"][1][asked].numpy(), wanted.numpy())
-print(f"a linear probe on the codes, with the labels of all {len(train):,} training images: {score:.3f}")
+table = pd.DataFrame.from_dict(rows, orient="index")
+print(f"your guess: {my_space}    more often right: {table['same class'].idxmax()}")
+table.round({"same class": 3, "standard error": 3, "size of the index (MB)": 1})
 
 # %% [markdown]
-# Pixels find the right class more often, and now you can say what that advantage costs: an index about eighty times as
-# large. The last line compares two ways of reading the same codes, both with all the training labels. The neighbours do a
-# little better than the straight cuts of a linear probe: some of what ten numbers know about classes lies in clusters
-# that no straight cut can part. Databases of pictures are searched this way, with codes of some hundred numbers and
+# Pixels find the right class more often, and now you can say what that advantage costs:
+# an index about eighty times as large. And how much does a linear probe read from the
+# same codes, with the same labels, those of all training images?
+
+# %%
+asked = codes["linear code"][1][:1000]
+straight = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+straight.fit(known["codes"], train.labels.numpy())
+score = straight.score(asked.numpy(), wanted.numpy())
+print(f"a linear probe on the codes, {len(train):,} labels: {score:.3f}")
+
+# %% [markdown]
+# The neighbours do a little better than the straight cuts of a linear probe: some of
+# what ten numbers know about classes lies in clusters that no straight cut can part.
+# Databases of pictures are searched this way, with codes of some hundred numbers and
 # better encoders than ours.
 #
-# <details><summary><b>Check yourself.</b> Would the search change if we multiplied the first code number by 100? And the
-# probe?</summary>
+# <details><summary><b>Check yourself.</b> Would the search change if we multiplied the
+# first code number by 100? And the probe?</summary>
 #
-# The search would: distances would then be decided by that number nearly alone. Nothing in the training of an autoencoder
-# fixes the scale of a code number, because the decoder can undo it. The probe would not, since it scales every feature
-# first (`StandardScaler`).
+# The search would: distances would then be decided by that number nearly alone. Nothing
+# in the training of an autoencoder fixes the scale of a code number, because the
+# decoder can undo it. The probe would not, since it scales every feature first
+# (`StandardScaler`).
 # </details>
 
 # %% [markdown]
 # ## 7. The last number
 #
-# All choices were made on validation images. The test images now say what the probes are worth, once.
+# All choices were made on validation images. The test images now say what the probes
+# are worth, once.
 
 # %%
+rows = {}
 for name in ("chapter's code", "linear code"):
-    features = codes[name][0][few].numpy()
-    final = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(features, labels.numpy())
-    score = final.score(apply_in_batches(encoders[name], test.images).numpy(), test.labels.numpy())
-    print(f"{name:<15} {len(few):,} labels, test accuracy {score:.3f} ± {(score * (1 - score) / len(test)) ** 0.5:.3f}")
+    features = apply_in_batches(encoders[name], images)
+    held_out = apply_in_batches(encoders[name], test.images)
+    final = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    final.fit(features.numpy(), labels.numpy())
+    score = final.score(held_out.numpy(), test.labels.numpy())
+    rows[name] = {
+        "labels": len(labels),
+        "test accuracy": score,
+        "standard error": (score * (1 - score) / len(test)) ** 0.5,
+    }
+pd.DataFrame.from_dict(rows, orient="index").round(3)
 
 # %% [markdown]
 # ## What you have seen
 #
-# 1. `encoder = autoencoder[0]` takes the encoder out, `requires_grad_(False)` freezes it, and a comparison before and after
-#    proves that only the head's 110 parameters moved.
-# 2. A probe speaks only beside its baselines: random directions reach surprisingly far, PCA draws level with the best of
-#    our codes, pixels lead where labels are plenty.
-# 3. A code that lost units draws worse *and* classifies worse. Even so, ten numbers keep about nine tenths of the accuracy
-#    that a linear classifier gets from all the pixels; what they lose are the details that tell a shirt from a coat.
+# 1. `encoder = autoencoder[0]` takes the encoder out, `requires_grad_(False)` freezes
+#    it, and a comparison before and after proves that only the head's 110 parameters
+#    moved.
+# 2. A probe speaks only beside its baselines: random directions reach surprisingly far,
+#    PCA draws level with the best of our codes, pixels lead where labels are plenty.
+# 3. A code that lost units draws worse *and* classifies worse. Even so, ten numbers
+#    keep about nine tenths of the accuracy that a linear classifier gets from all the
+#    pixels; what they lose are the details that tell a shirt from a coat.
 # 4. Codes are an index for search, at a small part of the pixels' size.
 #
-# **Your turn**: the [exercise](../exercises/02_encoder/02_encoder.ipynb) to this lesson.
+# **Your turn**: the [exercise](../exercises/02_encoder/02_encoder.ipynb) to this
+# lesson.
 #
-# **Next**: ten numbers force an encoder to choose. [Lesson 3](03_denoising.ipynb) removes the bottleneck altogether, with a
-# code *larger* than the picture, and finds another way of keeping the network from merely copying.
+# **Next**: ten numbers force an encoder to choose. [Lesson 3](03_denoising.ipynb)
+# removes the bottleneck altogether, with a code *larger* than the picture, and finds
+# another way of keeping the network from merely copying.

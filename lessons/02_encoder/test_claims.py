@@ -1,4 +1,7 @@
-"""What lesson 02 says about codes, probes and neighbours. Fashion-MNIST, full data, validation images, three seeds."""
+"""What lesson 02 says about codes, probes and neighbours.
+
+Fashion-MNIST, full data, validation images, three seeds.
+"""
 
 import functools
 
@@ -12,9 +15,10 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from course_utils.data import load_images
+from course_utils.losses import classification
 from course_utils.metrics import PCABaseline, apply_in_batches, reconstruction_error
 from course_utils.models import Encoder, dense_autoencoder
-from course_utils.training import classification, fit
+from course_utils.training import fit
 
 pytestmark = pytest.mark.usefixtures("full_data")
 
@@ -35,27 +39,50 @@ def trained(kind, seed):
     return model
 
 
+def code(kind, seed):
+    """The trained encoder as a function of images."""
+    return lambda images: apply_in_batches(trained(kind, seed)[0], images)
+
+
+def rounded(values, digits=3):
+    return [round(float(value), digits) for value in values]
+
+
 def fitted_probe(features, n_labels, draw):
-    few = torch.randperm(len(features), generator=torch.Generator().manual_seed(draw))[:n_labels]
+    generator = torch.Generator().manual_seed(draw)
+    few = torch.randperm(len(features), generator=generator)[:n_labels]
     strength = 1.0 if features.shape[1] <= 10 else 0.01
-    return make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000)).fit(features[few], data("train").labels[few])
+    regression = LogisticRegression(C=strength, max_iter=1000)
+    probe = make_pipeline(StandardScaler(), regression)
+    return probe.fit(features[few], data("train").labels[few])
 
 
 def accuracy(encode, n_labels=1000, draws=3):
     features, held_out = encode(data("train").images), encode(data("validation").images)
-    return np.mean([fitted_probe(features, n_labels, draw).score(held_out, data("validation").labels) for draw in range(draws)])
+    probes = [fitted_probe(features, n_labels, draw) for draw in range(draws)]
+    return np.mean(
+        [probe.score(held_out, data("validation").labels) for probe in probes]
+    )
 
 
 def probe_of(kind, seed):
-    return accuracy(lambda images: apply_in_batches(trained(kind, seed)[0], images))
+    return accuracy(code(kind, seed))
+
+
+def neighbours(known, asked):
+    """For each row of `asked` the place of the nearest row of `known`."""
+    search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(known.numpy())
+    return search.kneighbors(asked.numpy(), return_distance=False)[:, 0]
 
 
 def test_a_worse_code_probes_worse(record):
-    errors = {kind: [reconstruction_error(trained(kind, s), data("validation").images) for s in SEEDS] for kind in ("chapter", "linear")}
-    probes = {kind: [probe_of(kind, s) for s in SEEDS] for kind in ("chapter", "linear")}
-    for kind in errors:
-        record(f"{kind}: errors", [round(e, 4) for e in errors[kind]])
-        record(f"{kind}: accuracy of the probe, 1,000 labels", [round(float(p), 3) for p in probes[kind]])
+    images = data("validation").images
+    errors, probes = {}, {}
+    for kind in ("chapter", "linear"):
+        errors[kind] = [reconstruction_error(trained(kind, s), images) for s in SEEDS]
+        probes[kind] = [probe_of(kind, s) for s in SEEDS]
+        record(f"{kind}: errors", rounded(errors[kind], 4))
+        record(f"{kind}: accuracy of the probe, 1,000 labels", rounded(probes[kind]))
     assert min(errors["chapter"]) > max(errors["linear"]) + 0.002
     assert np.mean(probes["linear"]) > np.mean(probes["chapter"]) + 0.015
     assert min(probes["linear"]) > max(probes["chapter"])
@@ -65,58 +92,75 @@ def test_random_directions_reach_far_and_training_further(record):
     random = []
     for seed in SEEDS:
         torch.manual_seed(seed)
-        encoder = Encoder(10, nn.Identity())
-        random.append(accuracy(lambda images: apply_in_batches(encoder, images)))
-    record("random directions: accuracy of the probe, 1,000 labels", [round(float(r), 3) for r in random])
+        encode = functools.partial(apply_in_batches, Encoder(10, nn.Identity()))
+        random.append(accuracy(encode))
+    record("random directions: accuracy of the probe, 1,000 labels", rounded(random))
     assert min(random) > 0.5
     assert min(probe_of("linear", s) for s in SEEDS) > max(random) + 0.05
 
 
-def test_linear_code_is_level_with_pca_and_keeps_nine_tenths_of_the_pixels_accuracy(record):
+def test_linear_code_is_level_with_pca_and_keeps_nine_tenths_of_the_pixels_accuracy(
+    record,
+):
     pca = PCABaseline(data("train").images)
-    linear, with_pca = np.mean([probe_of("linear", s) for s in SEEDS]), accuracy(lambda images: pca.encode(images, 10))
+    linear = np.mean([probe_of("linear", s) for s in SEEDS])
+    with_pca = accuracy(lambda images: pca.encode(images, 10))
     pixels = accuracy(lambda images: images.flatten(1))
-    record("PCA-10 and pixels: accuracy of the probe, 1,000 labels", [round(float(with_pca), 3), round(float(pixels), 3)])
+    name = "PCA-10 and pixels: accuracy of the probe, 1,000 labels"
+    record(name, rounded([with_pca, pixels]))
     assert abs(linear - with_pca) < 0.015
     assert 0.87 < linear / pixels < 0.95
 
 
-def test_shirts_are_recognised_worst_and_pixels_find_neighbours_of_the_class_more_often(record):
-    asked = data("validation").images[:1000]
+def test_shirts_are_recognised_worst_and_pixels_find_neighbours_of_the_class_more_often(
+    record,
+):
+    known, labels = data("train").images, data("train").labels
+    images, wanted = data("validation").images, data("validation").labels
+    # tops and dresses, trousers, shoes, bags
+    families = torch.tensor([0, 1, 0, 0, 0, 2, 0, 2, 3, 2])
 
     def hits(encode):
-        search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(encode(data("train").images).numpy())
-        found = search.kneighbors(encode(asked).numpy(), return_distance=False)[:, 0]
-        return (data("train").labels[found] == data("validation").labels[:1000]).float().mean().item()
+        found = labels[neighbours(encode(known), encode(images[:1000]))]
+        return (found == wanted[:1000]).float().mean().item()
 
     pixels = hits(lambda images: images.flatten(1))
     for seed in SEEDS:
-        def encode(images):
-            return apply_in_batches(trained("linear", seed)[0], images)
-
-        answers = torch.from_numpy(fitted_probe(encode(data("train").images), 5000, seed).predict(encode(data("validation").images)))
-        right = (answers == data("validation").labels).float()
-        recognised = torch.stack([right[data("validation").labels == c].mean() for c in range(10)])
-        by_code = hits(encode)
-        families = torch.tensor([0, 1, 0, 0, 0, 2, 0, 2, 3, 2])  # tops and dresses, trousers, shoes, bags
-        at_home = (families[answers] == families[data("validation").labels])[right == 0].float().mean().item()
+        encode = code("linear", seed)
+        probe = fitted_probe(encode(known), 5000, seed)
+        answers = torch.from_numpy(probe.predict(encode(images)))
+        wrong = answers != wanted
+        at_home = (families[answers] == families[wanted])[wrong].float().mean().item()
         record(f"seed {seed}: share of the errors inside a family", round(at_home, 2))
         assert at_home > 0.75  # "by far the most"
-        record(f"seed {seed}: shirts recognised; same class among neighbours by code, by pixels",
-               [round(recognised.min().item(), 2), round(by_code, 3), round(pixels, 3)])
+
+        right = (~wrong).float()
+        recognised = torch.stack([right[wanted == c].mean() for c in range(10)])
+        by_code = hits(encode)
+        record(
+            f"seed {seed}: shirts recognised; same class among neighbours "
+            "by code, by pixels",
+            [round(recognised.min().item(), 2), round(by_code, 3), round(pixels, 3)],
+        )
         assert data("train").class_names[int(recognised.argmin())] == "Shirt"
         assert by_code + 0.02 < pixels
 
 
-def test_neighbours_read_more_from_the_code_than_a_linear_probe_with_the_same_labels(record):
+def test_neighbours_read_more_from_the_code_than_a_linear_probe_with_the_same_labels(
+    record,
+):
     labels, wanted = data("train").labels, data("validation").labels
     for seed in SEEDS:
-        known, asked = (apply_in_batches(trained("linear", seed)[0], data(split).images) for split in ("train", "validation"))
-        found = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(known.numpy()).kneighbors(asked.numpy(), return_distance=False)[:, 0]
-        by_neighbour = (labels[found] == wanted).float()
-        by_probe = torch.from_numpy(fitted_probe(known, len(known), 0).predict(asked) == wanted.numpy()).float()
+        encode = code("linear", seed)
+        known, asked = encode(data("train").images), encode(data("validation").images)
+        by_neighbour = (labels[neighbours(known, asked)] == wanted).float()
+        answers = fitted_probe(known, len(known), 0).predict(asked)
+        by_probe = torch.from_numpy(answers == wanted.numpy()).float()
+        record(
+            f"seed {seed}: right by neighbour, by probe with all labels",
+            rounded([by_neighbour.mean(), by_probe.mean()]),
+        )
         lead = by_neighbour - by_probe
-        record(f"seed {seed}: right by neighbour, by probe with all labels", [round(r.mean().item(), 3) for r in (by_neighbour, by_probe)])
         assert lead.mean() > 2 * lead.std() / len(lead) ** 0.5
 
 
@@ -129,5 +173,7 @@ def test_frozen_encoders_do_not_move_and_forgotten_ones_do():
         classifier = nn.Sequential(encoder, nn.Linear(10, 10))
         head = classifier[1].weight.clone()
         fit(classifier, (images, labels), classification, epochs=1)
-        assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items()) is frozen
+        state = encoder.state_dict()
+        stayed = all(torch.equal(state[name], value) for name, value in before.items())
+        assert stayed is frozen
         assert not torch.equal(classifier[1].weight, head)
