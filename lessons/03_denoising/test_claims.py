@@ -1,4 +1,7 @@
-"""What lesson 03 says about denoising, its trap, its control and its reach. Fashion-MNIST, full data, validation images."""
+"""What lesson 03 says about denoising, its trap, its control and its reach.
+
+Fashion-MNIST, full data, validation images.
+"""
 
 import functools
 
@@ -13,9 +16,10 @@ from torch import nn
 
 from course_utils.corruption import Dropout, Gaussian, Masking, SaltAndPepper
 from course_utils.data import load_images
+from course_utils.losses import denoising, reconstruction
 from course_utils.metrics import AffineDenoiser, apply_in_batches, mse
 from course_utils.models import dense_autoencoder
-from course_utils.training import denoising, fit, reconstruction
+from course_utils.training import fit
 
 pytestmark = pytest.mark.usefixtures("full_data")
 
@@ -32,8 +36,13 @@ def data(split):
 def trained(kind, seed, n=None, epochs=EPOCHS):
     torch.manual_seed(seed)
     model = dense_autoencoder(int(784 * 1.2))
-    fit(model, data("train").images[:n], denoising(Dropout(0.5)) if kind == "DAE" else reconstruction, epochs=epochs, seed=seed)
+    loss = denoising(Dropout(0.5)) if kind == "DAE" else reconstruction
+    fit(model, data("train").images[:n], loss, epochs=epochs, seed=seed)
     return model
+
+
+def rounded(values, digits=4):
+    return [round(float(value), digits) for value in values]
 
 
 @functools.cache
@@ -53,20 +62,28 @@ def error(denoiser, inputs):
 def test_dropout_doubles_in_train_mode_and_is_the_identity_in_eval_mode():
     images = data("validation").images[:100]
     layer = nn.Dropout()
-    assert set(layer.train()(torch.full((1, 1, 28, 28), 0.25)).unique().tolist()) == {0.0, 0.5}
+    spoiled_grey = layer.train()(torch.full((1, 1, 28, 28), 0.25))
+    assert spoiled_grey.unique().tolist() == [0.0, 0.5]
     assert torch.equal(layer.eval()(images), images)
     assert not torch.equal(Dropout(0.5)(images), images)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_wrong_test_prefers_the_control(seed, record):
-    """A small training shows it: on clean input the control wins, on corrupted input the denoising autoencoder."""
+    """On clean input the control wins, on corrupted the DAE, after a small training."""
     found = {}
     for kind in ("DAE", "control"):
         model = trained(kind, seed, n=10_000, epochs=4)
         all_in_one = nn.Sequential(nn.Dropout(), *model).eval()
-        found[kind] = error(all_in_one, data("validation").images), error(model, spoiled(Dropout(0.5)))
-    record(f"seed {seed}, 10,000 images, 4 epochs: error by the wrong test, by the right one", {k: [round(e, 4) for e in v] for k, v in found.items()})
+        found[kind] = (
+            error(all_in_one, data("validation").images),
+            error(model, spoiled(Dropout(0.5))),
+        )
+    record(
+        f"seed {seed}, 10,000 images, 4 epochs: "
+        "error by the wrong test, by the right one",
+        {kind: rounded(pair) for kind, pair in found.items()},
+    )
     assert found["control"][0] < 0.9 * found["DAE"][0]
     assert found["control"][1] > 1.1 * found["DAE"][1]
 
@@ -74,18 +91,22 @@ def test_the_wrong_test_prefers_the_control(seed, record):
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_the_dae_beats_the_affine_denoiser_and_the_control_does_not(record):
-    inputs = spoiled(Dropout(0.5))
+    inputs, images = spoiled(Dropout(0.5)), data("validation").images
     rival = error(affine(), inputs)
-    found = {kind: [error(trained(kind, seed), inputs) for seed in SEEDS] for kind in ("DAE", "control")}
-    clean = {kind: [error(trained(kind, seed), data("validation").images) for seed in SEEDS] for kind in ("DAE", "control")}
     record("best affine denoiser at p = .5", round(rival, 4))
-    for kind in found:
-        record(f"{kind} after {EPOCHS} epochs: error on corrupted input", [round(e, 4) for e in found[kind]])
-        record(f"{kind} after {EPOCHS} epochs: error on clean input", [round(e, 4) for e in clean[kind]])
+    found, clean = {}, {}
+    for kind in ("DAE", "control"):
+        models = [trained(kind, seed) for seed in SEEDS]
+        found[kind] = [error(model, inputs) for model in models]
+        clean[kind] = [error(model, images) for model in models]
+        name = f"{kind} after {EPOCHS} epochs"
+        record(f"{name}: error on corrupted input", rounded(found[kind]))
+        record(f"{name}: error on clean input", rounded(clean[kind]))
     assert max(found["DAE"]) < 0.8 * rival
     assert min(found["control"]) > 2 * rival
     assert max(clean["control"]) < 0.5 * min(clean["DAE"])
-    assert np.std(found["DAE"], ddof=1) < 0.0003  # "another start moves the error by about as little"
+    # "another start moves the error in the fourth decimal, no more"
+    assert np.std(found["DAE"], ddof=1) < 0.0003
 
 
 @pytest.mark.slow
@@ -95,14 +116,23 @@ def test_what_was_learned_is_one_kind_of_repair(record):
     for seed in SEEDS:
         dae, control = trained("DAE", seed), trained("control", seed)
         by_level = [error(dae, spoiled(Dropout(p))) for p in levels]
-        record(f"seed {seed}: DAE's error at p = {levels}", [round(e, 4) for e in by_level])
-        assert by_level[0] < by_level[2] < by_level[4] and by_level[0] > 0.006 and by_level[4] > 3 * by_level[2]
+        record(f"seed {seed}: DAE's error at p = {levels}", rounded(by_level))
+        assert 0.006 < by_level[0] < by_level[2]
+        assert by_level[4] > 3 * by_level[2]
         for damage in (Gaussian(0.3), SaltAndPepper(0.25)):
             inputs = spoiled(damage)
-            median = mse(torch.from_numpy(median_filter(inputs.numpy(), size=(1, 1, 3, 3))), data("validation").images)
-            errors = {"DAE": error(dae, inputs), "control": error(control, inputs), "median": median, "affine": error(affine(), inputs)}
-            record(f"seed {seed}: {damage}", {name: round(value, 4) for name, value in errors.items()})
-            assert errors["DAE"] > 1.1 * errors["control"] and errors["DAE"] > 1.1 * errors["median"]
+            filtered = median_filter(inputs.numpy(), size=(1, 1, 3, 3))
+            errors = {
+                "DAE": error(dae, inputs),
+                "control": error(control, inputs),
+                "median": mse(torch.from_numpy(filtered), data("validation").images),
+                "affine": error(affine(), inputs),
+            }
+            record(
+                f"seed {seed}: {damage}", dict(zip(errors, rounded(errors.values())))
+            )
+            assert errors["DAE"] > 1.1 * errors["control"]
+            assert errors["DAE"] > 1.1 * errors["median"]
             if damage == Gaussian(0.3):  # "by the third it is the worst"
                 assert max(errors, key=errors.get) == "DAE"
         masked = spoiled(Masking(0.5))
@@ -119,17 +149,29 @@ def test_corruption_makes_filters_local_and_the_code_a_little_better(record):
         return (windows.amax(dim=(1, 2, 3)) / energy.sum(dim=(1, 2, 3))).median().item()
 
     def probe(model, draw):
-        few = torch.randperm(len(data("train")), generator=torch.Generator().manual_seed(draw))[:1000]
-        classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=500))
-        classifier.fit(apply_in_batches(model[0], data("train").images[few]).numpy(), data("train").labels[few].numpy())
-        return classifier.score(apply_in_batches(model[0], data("validation").images).numpy(), data("validation").labels.numpy())
+        train, validation = data("train"), data("validation")
+        generator = torch.Generator().manual_seed(draw)
+        few = torch.randperm(len(train), generator=generator)[:1000]
+        codes = apply_in_batches(model[0], train.images[few])
+        held_out = apply_in_batches(model[0], validation.images)
+        regression = LogisticRegression(C=0.01, max_iter=500)
+        classifier = make_pipeline(StandardScaler(), regression)
+        classifier.fit(codes.numpy(), train.labels[few].numpy())
+        return classifier.score(held_out.numpy(), validation.labels.numpy())
 
     gains = []
     for seed in SEEDS:
         dae, control = trained("DAE", seed), trained("control", seed)
         shares = concentration(dae), concentration(control)
-        record(f"seed {seed}: share of a filter in its best window, DAE and control", [round(s, 2) for s in shares])
+        record(
+            f"seed {seed}: share of a filter in its best window, DAE and control",
+            rounded(shares, 2),
+        )
         assert shares[0] > 1.5 * shares[1]
         gains += [probe(dae, draw) - probe(control, draw) for draw in range(3)]
-    record("probe with 1,000 labels, DAE's code minus control's, three seeds by three draws", [round(float(g), 3) for g in gains])
+    record(
+        "probe with 1,000 labels, DAE's code minus control's, "
+        "three seeds by three draws",
+        rounded(gains, 3),
+    )
     assert np.mean(gains) > 2 * np.std(gains, ddof=1) / len(gains) ** 0.5
