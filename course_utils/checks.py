@@ -30,11 +30,17 @@ PUBLIC = "public"  # the seed of the questions asked in a notebook
 
 
 class Wrong(Exception):
-    """A rule is not met: what was judged, what was expected, what came, and the likely cause."""
+    """A rule is not met: what was judged, what was expected, what came, and the likely cause.
+
+    As a text, for a feedback page, it does not tell an expected value.
+    """
 
     def __init__(self, what: str, expected: object = None, got: object = None, cause: str = ""):
         self.what, self.expected, self.got, self.cause = what, expected, got, cause
-        parts = [what] if expected is None else [what, f"expected {short(expected)}, got {short(got)}"]
+        parts = [what]
+        if expected is not None:  # in grading the inputs are secret, so the value that they lead to is not told
+            wanted = f"expected {expected}" if isinstance(expected, str) else "not as expected"
+            parts = [f"{what}: {wanted}, got {short(got)}"]
         super().__init__(". ".join([*parts, *([f"Likely cause: {cause}"] if cause else [])]))
 
 
@@ -245,7 +251,7 @@ class Checks:
     def __init__(self, exercise: str):
         self.exercise = exercise
         self.questions = {question.name: question for question in load(FOLDER / f"{exercise}.py").QUESTIONS}
-        self._expected = json.loads((FOLDER / f"{exercise}.json").read_text(encoding="utf-8"), object_hook=_from_json)
+        self._expected = read(FOLDER / f"{exercise}.json")
 
     def __call__(self, name: str, *functions: object) -> None:
         """Ask a question of the notebook's functions and print what came of each rule. Never raises."""
@@ -344,7 +350,13 @@ def load(path: Path) -> ModuleType:
 def store(path: Path, questions: Iterable[Question]) -> None:
     """Write the expected answers to the public seed, as values that hold no way to them."""
     expected = {question.name: question.expected(question.given(random_for(PUBLIC, question.name))) for question in questions}
-    path.write_text(json.dumps(expected, default=_to_json, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    lines = [f"{json.dumps(name)}: {json.dumps(answers, default=_to_json)}" for name, answers in expected.items()]
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
+def read(path: Path) -> dict[str, dict]:
+    """What ``store`` wrote: question -> expected answers."""
+    return json.loads(path.read_text(encoding="utf-8"), object_hook=_from_json)
 
 
 def _to_json(value: object) -> object:

@@ -190,7 +190,7 @@ def assemble(template: list[dict], submitted: list[dict]) -> Assembled:
         for text in versions[:-1]:
             cells.append(Cell("+", cell["cell_type"], text))
         manual = bool(about.get("grade") and solution)
-        shows = bool({"wanted", "show", "bootstrap"} & set(cell["metadata"].get("tags", [])))
+        shows = bool({"wanted", "show", "bootstrap", "closing"} & set(cell["metadata"].get("tags", [])))
         cells.append(Cell(key, cell["cell_type"], versions[-1], solution, float(about.get("points", 0)) if about.get("grade") else 0, manual,
                           skip=not solution and (shows or bool(about.get("grade")))))
         cells += [Cell("+", more["cell_type"], more["source"]) for more in added.get(i, [])]

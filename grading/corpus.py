@@ -1,21 +1,22 @@
-"""Makes the corpus's notebooks from the solutions and the small changes in this folder, so that the notebooks need not be kept.
+"""The corpus: right, wrong, broken and hostile submissions, made from the solutions and small changes, so that no notebook is kept.
 
-    python grading/corpus/build.py FOLDER        write all of it as a teacher would get it, with expected.csv beside it
+Right and wrong answers stand in ``lessons/*/submissions.py``, broken files in ``broken.py``, attacks in ``hostile.py``.
+
+    python -m grading.corpus FOLDER        write all of it as a teacher would get it, with expected.csv beside it
 """
 
 from __future__ import annotations
 
 import csv
-import importlib
 import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
+from course_utils import checks
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass
@@ -26,7 +27,8 @@ class Case:
         name: what it is, as the student's name.
         exercise: of which exercise.
         answers: grade_id -> the answer cell's text; all other answers are the solution's.
-        loses: the questions that must get no points; all others must get theirs.
+        loses: the cells (``check_…`` or a text's name) that must get no points; all others must get theirs.
+        partly: cell -> the points that it must get, where some of its rules are met.
         status: what the grader must say.
         change: a last change of the notebook, or the bytes of the file.
         solved: start from the solution (True) or from the untouched exercise.
@@ -37,6 +39,7 @@ class Case:
     exercise: str
     answers: dict[str, str] = field(default_factory=dict)
     loses: tuple[str, ...] = ()
+    partly: dict[str, float] = field(default_factory=dict)
     status: tuple[str, ...] = ("graded",)
     change: Callable[[dict], dict | bytes] | None = None
     solved: bool = True
@@ -64,10 +67,10 @@ def notebook(case: Case) -> bytes:
 
 
 def cases() -> list[Case]:
-    found = []
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        if path.stem not in ("__init__", "build"):
-            found += importlib.import_module(f"grading.corpus.{path.stem}").CASES
+    """All of it. The parts are loaded by path, since the lessons' folders begin with digits."""
+    here = Path(__file__).parent
+    parts = [*sorted(ROOT.glob("lessons/*/submissions.py")), here / "broken.py", here / "hostile.py"]
+    found = [case for path in parts for case in checks.load(path).CASES]
     names = [(case.name, case.exercise) for case in found]
     assert len(set(names)) == len(names), "two cases of one name"
     return found
@@ -84,14 +87,14 @@ def together(chosen: list[Case]) -> list[tuple[Case, list[Case]]]:
         plain = case.name.startswith("wrong") and case.change is None and case.status == ("graded",)
         for pack, members in packs if plain else ():
             fits = pack.exercise == case.exercise and members[0].name.startswith("wrong") and pack.change is None and pack.status == case.status
-            fits = fits and not questions[case.exercise] <= {*pack.loses, *case.loses} and all(pack.answers.get(key, text) == text for key, text in case.answers.items())
-            if fits and all(other.loses[0] not in case.loses and case.loses[0] not in other.loses for other in members):
+            fits = fits and not questions[case.exercise] <= {*pack.loses, *pack.partly, *case.loses, *case.partly} and all(pack.answers.get(key, text) == text for key, text in case.answers.items())
+            if fits and not {*pack.loses, *pack.partly} & {*case.loses, *case.partly}:
                 pack.answers |= case.answers
-                pack.loses = tuple({*pack.loses, *case.loses})
+                pack.loses, pack.partly = (*pack.loses, *case.loses), pack.partly | case.partly
                 members.append(case)
                 break
         else:
-            packs.append((replace(case, answers=dict(case.answers)), [case]))
+            packs.append((replace(case, answers=dict(case.answers), partly=dict(case.partly)), [case]))
     return packs
 
 
@@ -108,8 +111,8 @@ def main() -> None:
     write(folder / "submitted", cases())
     with open(folder / "expected.csv", "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["student", "exercise", "status", "questions_without_points"])
-        writer.writerows([case.name, case.exercise, "|".join(case.status), " ".join(case.loses)] for case in cases())
+        writer.writerow(["student", "exercise", "status", "questions_without_points", "in_part"])
+        writer.writerows([case.name, case.exercise, "|".join(case.status), " ".join(case.loses), case.partly or ""] for case in cases())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Grades a folder or zip of submissions.
 
-    python grading/grade.py SUBMISSIONS [--students list.csv] [--again] [--jobs 2] [--unsafe-without-sandbox]
+    python -m grading.grade SUBMISSIONS [--students list.csv] [--again] [--jobs 2] [--unsafe-without-sandbox]
 
 Writes into grading/work (or --out): grades.csv, feedback/<student>.html, summary.png. Run it again at any time: what was
 graded is kept, what changed is graded anew, and a mark never outlives the submission or the exercise that it was given for.
@@ -26,13 +26,12 @@ from pathlib import Path
 
 import torch
 
+from course_utils import checks
+from course_utils.checks import Question, Wrong
+from grading import assemble, collect, judging, report, sandbox
+
 ROOT = Path(__file__).resolve().parents[1]
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
-
-from grading import assemble, collect, judging, report, sandbox  # noqa: E402
-
-VERSION_OF = ("runner.py", "sandbox.py", "assemble.py", "judging.py", "grade.py", "secret_images.py")
+VERSION_OF = ("runner.py", "sandbox.py", "assemble.py", "judging.py", "grade.py")
 
 
 @dataclass
@@ -55,14 +54,10 @@ def exercise_path(name: str) -> Path:
 
 
 def all_exercises() -> dict[str, list[dict]]:
-    """Name -> cells of the student version, of every exercise that has hidden questions."""
+    """Name -> cells of the student version, of every exercise that has questions."""
     found = {}
     for path in sorted((ROOT / "exercises").glob("*/*.ipynb")):
-        if path.stem == path.parent.name:
-            try:
-                judging.questions(path.stem)
-            except ModuleNotFoundError:
-                continue
+        if path.stem == path.parent.name and judging.path_of(path.stem).exists():
             found[path.stem] = assemble.exercise_cells(path)
     return found
 
@@ -71,63 +66,67 @@ def fingerprint(submission: collect.Submission, secret: str) -> str:
     """Changes with the submission, the exercise, its questions and the grader."""
     digest = hashlib.sha256(secret.encode())
     digest.update(submission.data if submission.data is not None else b"too large")
-    checks = ROOT / "grading/checks" / (judging.module_name(submission.exercise) + ".py")
-    for path in [exercise_path(submission.exercise), checks, *(ROOT / "grading" / name for name in VERSION_OF)]:
+    questions = judging.path_of(submission.exercise)
+    grader = [ROOT / "grading" / name for name in VERSION_OF]
+    package = sorted((ROOT / "course_utils").rglob("*.py"))  # a changed metric leaves no old mark
+    for path in [exercise_path(submission.exercise), questions, *grader, *package]:
         digest.update(path.read_bytes() if path.exists() else b"-")
     return digest.hexdigest()
 
 
 @functools.lru_cache(maxsize=32)
-def given_to_all(exercise: str, question: str, secret: str) -> dict:
-    """A question's inputs: the same for all submissions, so a worker makes them once."""
+def inputs(exercise: str, question: str, secret: str) -> tuple[dict, dict]:
+    """A question's inputs and expected answers: the same for all submissions, so a worker makes them once."""
     found = next(other for other in judging.questions(exercise) if other.name == question)
-    return found.given(judging.random_for(secret, question))
+    given = found.given(checks.random_for(secret, question))
+    return given, found.expected(given)
 
 
-def ask(box: sandbox.Box, question: judging.Question, given: dict, seed: int) -> list[dict]:
+def ask(box: sandbox.Box, question: Question, given: dict, seed: int) -> list[dict]:
     """Put one question to the student's process.
 
     Raises:
-        judging.Wrong: no answer came.
-        TimeoutError: not in time.
+        TimeoutError: no answer in time.
         sandbox.BoxEnded: the box is gone.
     """
+
     def reply() -> dict:
         message = box.receive(question.seconds + 15)
         if message["kind"] == "late":
             raise TimeoutError(f"no answer within {question.seconds:.0f} s")
         return message
 
-    def end(message: dict) -> None:
-        while message["kind"] != "ended":
-            message = reply()
+    def until(*kinds: str) -> dict:
+        while (message := reply())["kind"] not in kinds:
+            pass
+        return message
 
-    box.send({"source": judging.source_of(question), "given": judging.pack(given), "seed": seed, "seconds": question.seconds})
-    message, answers = reply(), []
-    if message["kind"] != "prepared":
-        end(message)
-        raise judging.Wrong(str(message.get("text") or "your code ended the process")[:600])
-    try:
-        for step, function in enumerate(question.ask):
-            box.send({"ask": function.__name__, "given": judging.pack(question.then(step, given, answers) if question.then and step else given)})
-            message = reply()
-            if message["kind"] != "answer":
-                text = message.get("text") or "your code ended the process"
-                raise judging.Wrong(str(text)[:600])
-            answers.append(judging.unpack(message))
-            message = reply()
-            if message["kind"] != "asked":
-                raise judging.Wrong("the answer did not come in the form that was asked for")
-    except judging.Wrong:
+    def ask_one(function, asked: dict) -> dict:
+        if ended:
+            raise Wrong("your code ended the process")
+        box.send({"ask": function.__name__, "given": judging.pack(asked)})
+        message = reply()
+        if message["kind"] in ("answer", "failed"):
+            if until("asked", "ended")["kind"] == "ended":
+                ended.append(True)
+        elif message["kind"] == "ended":
+            ended.append(True)
+        if message["kind"] != "answer":
+            raise Wrong(str(message.get("text") or "your code ended the process")[:600])
+        return judging.unpack(message)
+
+    ended: list[bool] = []
+    source = judging.source_of(question)
+    box.send({"source": source, "given": judging.pack(given), "seed": seed, "seconds": question.seconds})
+    if (message := reply())["kind"] != "prepared":
+        wrong = Wrong(str(message.get("text") or "your code ended the process")[:600])
         if message["kind"] != "ended":
-            while message["kind"] not in ("asked", "ended"):
-                message = reply()
-            if message["kind"] == "asked":
-                box.send({"done": True})
-                end(reply())
-        raise
-    box.send({"done": True})
-    end(reply())
+            until("ended")
+        return [checks.NoAnswer(wrong) for _ in question.ask]
+    answers = checks.put(question, given, ask_one)
+    if not ended:
+        box.send({"done": True})
+        until("ended")
     return answers
 
 
@@ -138,7 +137,7 @@ def grade(submission: collect.Submission, secret: str, bwrap: str | None, limits
     result = Result(submission.student, submission.exercise, "graded")
     template = assemble.exercise_cells(exercise_path(submission.exercise))
     questions = judging.questions(submission.exercise)
-    result.points = {question.name: 0.0 for question in questions}
+    result.points = {question.cell: 0.0 for question in questions}
     try:
         if submission.data is None:
             raise assemble.Unreadable(f"the file is larger than {assemble.LARGEST_FILE >> 20} MiB: clear all outputs and hand it in again")
@@ -147,7 +146,6 @@ def grade(submission: collect.Submission, secret: str, bwrap: str | None, limits
         result.status, result.notes = "unreadable", [f"Not graded: {error}."]
         return result
     result.notes += assembled.notes
-    worth = {cell.key: cell.points for cell in assembled.cells if cell.points and not cell.manual}
     for cell in assembled.cells:
         if cell.manual and assemble.unanswered(cell, template):
             result.points[cell.key], result.messages[cell.key] = 0.0, "No answer."
@@ -171,22 +169,24 @@ def grade(submission: collect.Submission, secret: str, bwrap: str | None, limits
                 result.status = "tampered"
                 result.notes.append(f"For the teacher: {'; '.join(traces)}.")
             for question in questions:
-                given = given_to_all(submission.exercise, question.name, secret)
+                given, expected = inputs(submission.exercise, question.name, secret)
                 try:
                     answers = ask(box, question, given, seed=int(secret[:6], 16))
-                    judging.judge(question, given, answers)
-                    result.points[question.name] = worth[question.name]
-                except judging.Wrong as wrong:
-                    result.messages[question.name] = str(wrong)
                 except TimeoutError as error:
-                    result.messages[question.name] = f"Out of time: {error}."
+                    result.messages[question.cell] = f"Out of time: {error}."
                     late.append(question.name)
+                    continue
+                verdicts = checks.judge(question, given, answers, expected)
+                result.points[question.cell] = sum(verdict.points for verdict in verdicts)
+                reasons = dict.fromkeys(str(verdict.wrong) for verdict in verdicts if verdict.wrong)
+                if reasons:
+                    result.messages[question.cell] = "; ".join(reasons)
     except sandbox.BoxEnded as ended:
         result.status = ended.reason
         result.notes.append(f"Grading stopped: {ended}.")
         for question in questions:
-            if not result.points[question.name]:
-                result.messages.setdefault(question.name, "Not reached: " + str(ended) + ".")
+            if not result.points[question.cell]:
+                result.messages.setdefault(question.cell, f"Not reached: {ended}.")
     if late and result.status == "graded":
         result.status = "timed out"
         result.notes.append(f"Out of time in {', '.join(late)}; the rest was graded.")

@@ -5,8 +5,12 @@ Each prints ``REACHED`` if it got at something that it must not get at; the test
 
 from __future__ import annotations
 
-from grading.corpus.build import Case
-from grading.corpus.exercise_01 import DEAD, PCA, TRAIN, E, autoencoder, dead
+from course_utils import checks
+from grading.corpus import ROOT, Case
+
+FIRST = checks.load(ROOT / "lessons/01_dense_autoencoder/submissions.py")
+DEAD, PCA, TRAIN, E, dead = FIRST.DEAD, FIRST.PCA, FIRST.TRAIN, FIRST.E, FIRST.dead
+autoencoder = FIRST.autoencoder
 
 ALL = (DEAD, PCA, TRAIN, "why")
 

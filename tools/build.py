@@ -1,10 +1,10 @@
-"""The builder: sources/*.py (py:percent) -> executed notebooks.
+"""The builder: lessons/*/{lesson,exercise}.py (py:percent) -> executed notebooks and solutions.
 
-    build.py                 rebuild the notebooks and solutions whose inputs differ from their sources
-    build.py --all           rebuild every one (after a change in course_utils, say)
-    build.py 03_denoising …  rebuild these; where only texts changed the outputs stay, with --all they are made anew
-    build.py --check         name the notebooks that differ from their sources, change nothing
-    build.py --course        execute every committed notebook as it stands, print a table, change nothing
+    python -m tools.build                 rebuild the notebooks and solutions whose inputs differ from their sources
+    python -m tools.build --all           rebuild every one (after a change in course_utils, say)
+    python -m tools.build 03_denoising …  rebuild these; where only texts changed the outputs stay, with --all they are made anew
+    python -m tools.build --check         name the notebooks that differ from their sources, change nothing
+    python -m tools.build --course        execute every committed notebook as it stands, print a table, change nothing
 
 Data flows one way. An executed notebook has stable cell ids, no timing, no widget state and no trace of this machine, so that
 two builds on one machine give the same bytes (but for the seconds that a lesson prints on purpose).
@@ -26,6 +26,9 @@ import jupytext
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+from course_utils import checks
+from tools import questions
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS_PER_CELL = 1200
@@ -49,12 +52,44 @@ def address() -> str:
     return re.search(r'^Repository = "(https?://[^"]+?)/?"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.M).group(1)
 
 
+def folders() -> list[Path]:
+    """The lessons, in order. A folder whose name begins with an underscore is hidden: nothing is built from it."""
+    return [path for path in sorted((ROOT / "lessons").iterdir()) if path.is_dir() and path.name[0] not in "_."]
+
+
 def targets() -> dict[str, tuple[Path, Path]]:
-    """Name -> (source, notebook). A solution that shares its lesson's name is called ``solutions/<name>``."""
-    lessons = {source.stem: (source, ROOT / "notebooks" / f"{source.stem}.ipynb") for source in sorted((ROOT / "sources/notebooks").glob("*.py"))}
-    solutions = {f"solutions/{source.stem}": (source, ROOT / "solutions" / source.stem / f"{source.stem}.ipynb")
-                 for source in sorted((ROOT / "sources/solutions").glob("*.py"))}
+    """Name -> (source, notebook). A solution is called ``solutions/<name>``."""
+    lessons = {
+        folder.name: (folder / "lesson.py", ROOT / "notebooks" / f"{folder.name}.ipynb")
+        for folder in folders() if (folder / "lesson.py").exists()
+    }  # fmt: skip
+    solutions = {
+        f"solutions/{folder.name}": (folder / "exercise.py", ROOT / "solutions" / folder.name / f"{folder.name}.ipynb")
+        for folder in folders() if (folder / "exercise.py").exists()
+    }  # fmt: skip
     return {**lessons, **solutions}
+
+
+def expand(cell: nbformat.NotebookNode, points: dict[str, float]) -> None:
+    """Short marks of a source -> nbgrader's metadata: ``answer="f"``, ``check="f"``, ``text="why" points=3``."""
+    marks = cell.metadata
+    if name := marks.pop("answer", None):
+        about = {"grade": False, "grade_id": name, "locked": False, "solution": True}
+    elif name := marks.pop("check", None):
+        if name not in points:
+            raise ValueError(f'check="{name}": questions.py has no such question; it has {", ".join(points)}')
+        about = {"grade": True, "grade_id": f"check_{name}", "locked": True, "solution": False, "points": points[name]}
+    elif name := marks.pop("text", None):
+        about = {"grade": True, "grade_id": name, "locked": False, "solution": True, "points": marks.pop("points")}
+    else:
+        return
+    marks["nbgrader"] = {**about, "schema_version": 3, "task": False}
+
+
+def points_of(folder: Path) -> dict[str, float]:
+    """Question -> points of a lesson's exercise."""
+    path = folder / "questions.py"
+    return {question.name: question.points for question in checks.load(path).QUESTIONS} if path.exists() else {}
 
 
 def assemble(source: Path, notebook: Path) -> nbformat.NotebookNode:
@@ -63,6 +98,11 @@ def assemble(source: Path, notebook: Path) -> nbformat.NotebookNode:
     opening = nb.cells[0]
     if opening.cell_type != "markdown" or not opening.source.startswith("# "):
         raise ValueError(f"{source}: the first cell must be markdown and begin with '# Title'")
+    for mark in ("question", "source"):  # for the README's table
+        opening.metadata.pop(mark, None)
+    points = points_of(source.parent) if source.stem == "exercise" else {}
+    for cell in nb.cells:
+        expand(cell, points)
     path = notebook.relative_to(ROOT)
     if path.parts[0] == "solutions":
         path = Path("exercises", *path.parts[1:])  # in Colab a reader opens the exercise
@@ -145,15 +185,55 @@ def picture(notebook: Path) -> None:
                 path.write_bytes(base64.b64decode(output.data["image/png"]))
 
 
-def readme() -> None:
-    """Bring the repository's address in the README in line with pyproject.toml."""
-    path = ROOT / "README.md"
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    if old := re.search(r"git clone (https?://\S+)", text):
-        slugs = [url.split("://", 1)[1].split("/", 1)[1] for url in (old.group(1), address())]
-        new = text.replace(old.group(1), address()).replace(f"com/github/{slugs[0]}/", f"com/github/{slugs[1]}/")
-        if new != text:
-            path.write_text(new, encoding="utf-8")
+def title_of(source: Path) -> str:
+    """A notebook's title, without its number: "Exercise 1. Bring the dead units back" -> "Bring the dead units back"."""
+    title = jupytext.read(source, fmt="py:percent").cells[0].source.partition("\n")[0].removeprefix("# ")
+    return re.sub(r"^(Lesson|Exercise) \d+[.:] ", "", title)
+
+
+def readme_tables() -> dict[str, str]:
+    """What stands between the README's markers: pictures, lessons, exercises."""
+    pictures, lessons, exercises = [], [], []
+    for folder in folders():
+        name, number = folder.name, folder.name.split("_")[0].lstrip("0")
+        if (source := folder / "lesson.py").exists():
+            about = jupytext.read(source, fmt="py:percent").cells[0].metadata
+            link = f"[{title_of(source)}](notebooks/{name}.ipynb)"
+            lessons.append(f"| {number} | {link} | {about.get('question', '')} | {about.get('source', '')} |")
+            if (ROOT / "pictures" / f"{name}.png").exists():
+                alt = f"Lesson {number}: {title_of(source)}"
+                image = f'<img src="pictures/{name}.png" alt="{alt}">'
+                pictures.append(f'<td width="50%"><a href="notebooks/{name}.ipynb">{image}</a></td>')
+        if (source := folder / "exercise.py").exists():
+            label = number if number.isdigit() else "·"
+            exercises.append(f"| {label} | [{title_of(source)}](exercises/{name}/{name}.ipynb) |")
+    rows = [f"<tr>{''.join(pictures[i:i + 2])}</tr>" for i in range(0, len(pictures), 2)]
+    head = "| | lesson | the question it turns on | from |\n|---|---|---|---|"
+    return {
+        "pictures": "\n".join(["<table>", *rows, "</table>"]),
+        "lessons": "\n".join([head, *lessons]),
+        "exercises": "\n".join(["| | exercise |", "|---|---|", *exercises]),
+    }
+
+
+def readme() -> str:
+    """The README with its tables as the lessons make them."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name, table in readme_tables().items():
+        block = f"<!-- {name} -->\n{table}\n<!-- /{name} -->"
+        text = re.sub(f"<!-- {name} -->.*?<!-- /{name} -->", lambda _: block, text, flags=re.S)
+    return text
+
+
+def orphans() -> list[Path]:
+    """Built files whose lesson is gone."""
+    known = {notebook for _, notebook in targets().values()} | {ROOT / "exercises" / path.parent.name / path.name
+                                                                for _, path in targets().values() if path.parent.name != "notebooks"}
+    built = [path for top in ("notebooks", "solutions", "exercises") for path in (ROOT / top).rglob("*.ipynb")]
+    names = {folder.name for folder in folders()}
+    kept = [path for path in built if ".ipynb_checkpoints" not in path.parts and path not in known]
+    return kept + [path for top in ("pictures", "course_utils/questions") for path in (ROOT / top).glob("*.*")
+                   if path.stem not in names and path.stem != "__init__"]
 
 
 def keep_outputs(nb: nbformat.NotebookNode, notebook: Path) -> bool:
@@ -232,10 +312,18 @@ def main() -> int:
     if options.check:
         print("\n".join(f"{name} differs from its source: run `make notebooks`" for name in changed) or "every notebook matches its source")
         return bool(changed)
-    readme()
+    for path in orphans():
+        path.unlink()
+        print(f"{path.relative_to(ROOT)} removed: its lesson is gone")
+    for folder in folders():
+        asked = not options.names or f"solutions/{folder.name}" in options.names
+        if asked and (folder / "questions.py").exists() and questions.build(folder):
+            print(f"questions of {folder.name} built for students")
     if not changed:
         print("nothing changed")
-    return min(build(changed, options.all), 1)
+    failed = build(changed, options.all)
+    (ROOT / "README.md").write_text(readme(), encoding="utf-8")
+    return min(failed, 1)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Student versions: solutions/<name>/<name>.ipynb -> exercises/<name>/<name>.ipynb, and one zip of them for a learning platform.
 
-    exercises.py            make those whose solution changed, and build/exercises.zip
-    exercises.py --check    name those that differ from their solution, change nothing
+    python -m tools.exercises            make those whose solution changed, and build/exercises.zip
+    python -m tools.exercises --check    name those that differ from their solution, change nothing
 
-nbgrader takes out the solutions and the hidden tests. What it does not do is done here: the picture of the wanted result, taken from
-the solution's own output (the cell tagged ``wanted``), is put under the title. The same solution always gives the same bytes.
+nbgrader takes out the solutions. What it does not do is done here: the picture of the wanted result, taken from the solution's
+own output (the cell tagged ``wanted``), is put under the title. The same solution always gives the same bytes.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from pathlib import Path
 import nbformat
 
 ROOT = Path(__file__).resolve().parents[1]
-SECRETS = re.compile(r"### (BEGIN|END) (SOLUTION|HIDDEN TESTS)|=== (BEGIN|END) MARK SCHEME|\bgrading\.")
+SECRETS = re.compile(r"### (BEGIN|END) SOLUTION|\bgrading\.|\bModel answer\b")
 
 
 class Leak(ValueError):
-    """A student version holds a line that belongs to the solution or to the hidden tests."""
+    """A student version holds a line that belongs to the solution."""
 
 
 def solutions() -> dict[str, Path]:
@@ -35,13 +35,13 @@ def solutions() -> dict[str, Path]:
 
 def student_version(name: str, notebook: Path) -> bytes:
     """The student's notebook, through nbgrader's own preprocessors; nothing is written."""
-    from nbgrader.preprocessors import CheckCellMetadata, ClearHiddenTests, ClearMarkScheme, ClearOutput, ClearSolutions, ComputeChecksums, LockCells
+    from nbgrader.preprocessors import CheckCellMetadata, ClearOutput, ClearSolutions, ComputeChecksums, LockCells
     from traitlets.config import PyFileConfigLoader
 
     config = PyFileConfigLoader("nbgrader_config.py", str(ROOT / "grading")).load_config()
     nb, resources = nbformat.read(notebook, as_version=4), {}
     picture = wanted_picture(nb)
-    for preprocessor in (LockCells, ClearSolutions, ClearOutput, CheckCellMetadata, ClearHiddenTests, ClearMarkScheme, ComputeChecksums, CheckCellMetadata):
+    for preprocessor in (LockCells, ClearSolutions, ClearOutput, CheckCellMetadata, ComputeChecksums, CheckCellMetadata):
         nb, resources = preprocessor(config=config).preprocess(nb, resources)
     if picture:
         cell = nbformat.v4.new_markdown_cell("**What you are going to make** (the numbers may differ a little):\n\n"
@@ -71,7 +71,7 @@ def wanted_picture(nb: nbformat.NotebookNode) -> str:
 
 
 def secret_lines(notebook: Path) -> set[str]:
-    """The lines that only a teacher may see: inside the solution and hidden-test marks, and whole text answers; not those, such as
+    """The lines that only a teacher may see: inside the solution's marks, and whole text answers; not those, such as
     ``return nn.Sequential(``, that stand in given code as well."""
     lines: set[str] = set()
     given: set[str] = set()
@@ -93,12 +93,12 @@ def secret_lines(notebook: Path) -> set[str]:
 
 
 def check_for_leaks(name: str, notebook: Path, data: bytes) -> None:
-    """Raises Leak if a line of the solution, or a mark of hidden tests, is in the student's notebook."""
+    """Raises Leak if a line of the solution is in the student's notebook."""
     nb = nbformat.reads(data.decode(), as_version=4)
     secret = secret_lines(notebook)
     for cell in nb.cells:
         if SECRETS.search(cell.source):
-            raise Leak(f"{name}: a mark of solution or hidden tests is left in the student version: {SECRETS.search(cell.source).group()}")
+            raise Leak(f"{name}: a mark of the solution is left in the student version: {SECRETS.search(cell.source).group()}")
         for line in cell.source.splitlines():
             if line.strip() in secret:
                 raise Leak(f"{name}: a line of the solution is in the student version: {line.strip()[:80]}")
