@@ -1,30 +1,38 @@
-# %% [markdown]
+# %% [markdown] question="Better than PCA: when?" source="seminar, 4.1"
 # # 7. Dimensionality reduction: better than PCA, but when?
 #
-# A seminar paper from which this course grew says that the code of an autoencoder is *typically better than PCA's*. Lesson 1
-# met an autoencoder that was worse. Both are right somewhere, and this lesson finds out where: for which model, for how many
-# numbers, and on which pictures. On the way a question that sounds simple, "which data set needs more dimensions?", turns out
-# to have two answers.
+# A seminar paper from which this course grew says that the code of an autoencoder is
+# *typically better than PCA's*. Lesson 1 met an autoencoder that was worse. Both are
+# right somewhere, and this lesson finds out where: for which model, for how many
+# numbers, and on which pictures. On the way a question that sounds simple, "which data
+# set needs more dimensions?", turns out to have two answers.
 #
 # After this lesson you will be able to
 #
-# 1. say how fast the variance of a data set runs out, and what "95 % explained" does and does not promise;
-# 2. show that a linear autoencoder finds PCA's subspace, and measure it with principal angles;
-# 3. compare models fairly, error against code size, with several seeds, and say when bending beats a straight cut;
-# 4. draw a data set in two dimensions, with an autoencoder and with t-SNE, and not read too much into the picture.
+# 1. say how fast the variance of a data set runs out, and what "95 % explained" does
+#    and does not promise;
+# 2. show that a linear autoencoder finds PCA's subspace, and measure it with principal
+#    angles;
+# 3. compare models fairly, error against code size, with several seeds, and say when
+#    bending beats a straight cut;
+# 4. draw a data set in two dimensions, with an autoencoder and with t-SNE, and not read
+#    too much into the picture.
 #
-# **Time**: about 45 minutes to read and answer; the code runs for under two minutes on two cores, without a GPU.
-# **You need**: lesson 1 (the code, the PCA baseline). New words are in the [glossary](../GLOSSARY.md).
+# **Time**: about 45 minutes to read and answer; the code runs for under two minutes on
+# two cores, without a GPU. **You need**: lesson 1 (the code, the PCA baseline). New
+# words are in the [glossary](../GLOSSARY.md).
 
 # %% [markdown]
 # ## 1. How fast does the variance run out?
 #
-# **Principal component analysis** (PCA) turns the axes of the 784-dimensional pixel space. The first new axis, the first
-# *component*, points where the images differ most; the second, where they differ most apart from that; and so on. Whoever keeps
-# the first `k` coordinates loses the variance along all others, and no other linear code of `k` numbers loses less (on the
-# training images, measured as squared error).
+# **Principal component analysis** (PCA) turns the axes of the 784-dimensional pixel
+# space. The first new axis, the first *component*, points where the images differ most;
+# the second, where they differ most apart from that; and so on. Whoever keeps the first
+# `k` coordinates loses the variance along all others, and no other linear code of `k`
+# numbers loses less (on the training images, measured as squared error).
 #
-# Two data sets accompany us: the clothes, and the handwritten digits of MNIST. Images have the same size and number in both.
+# Two data sets accompany us: the clothes, and the handwritten digits of MNIST. Both
+# have as many images, of the same size.
 
 # %%
 import matplotlib.pyplot as plt
@@ -33,207 +41,282 @@ import pandas as pd
 import torch
 
 from course_utils import plots
-from course_utils.data import load_images, one_of_each
-from course_utils.metrics import PCABaseline, apply_in_batches, mse
+from course_utils.data import load_images
+from course_utils.metrics import PCABaseline, apply_in_batches
 
 NAMES = ("FashionMNIST", "MNIST")
-parts = {name: {split: load_images(name, split) for split in ("train", "validation", "test")} for name in NAMES}
+SPLITS = ("train", "validation", "test")
+parts = {name: {split: load_images(name, split) for split in SPLITS} for name in NAMES}
+fashion, digits = parts["FashionMNIST"], parts["MNIST"]
 pca = {name: PCABaseline(parts[name]["train"].images) for name in NAMES}
 for name in NAMES:
-    train = parts[name]["train"]
-    print(f"{name:<13} {len(train):,} training images ({train.source} data)")
+    images = parts[name]["train"]
+    print(f"{name}: {len(images):,} training images ({images.source} data)")
 
 # %% [markdown]
-# **Predict.** Fashion-MNIST has 784 pixels. How many principal components hold 95 % of its variance?
+# **Predict.** Fashion-MNIST has 784 pixels. How many principal components hold 95 % of
+# its variance?
 
 # %% tags=["prediction"]
 my_components = 50  # your guess, then run on
 
 # %%
+cumulative = {name: np.cumsum(pca[name].explained_variance_ratio) for name in NAMES}
+
+
 def components_for(share, name):
-    """The smallest k whose first k components hold this share of the training images' variance."""
-    return int(np.searchsorted(np.cumsum(pca[name].explained_variance_ratio), share)) + 1
+    """The smallest k whose first k components hold this share of the variance."""
+    return int(np.searchsorted(cumulative[name], share)) + 1
 
 
+SHARES = (0.90, 0.95, 0.99)
+counts = {name: [components_for(share, name) for share in SHARES] for name in NAMES}
+print(f"your guess: {my_components}    measured: {counts['FashionMNIST'][1]}")
+pd.DataFrame(counts, index=[f"{share:.0%} of the variance" for share in SHARES])
+
+# %% [markdown]
+# The same for every number of components:
+
+# %%
 fig, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")
-for name, style in zip(NAMES, ("-", "--")):
-    ax.plot(range(1, 785), 100 * np.cumsum(pca[name].explained_variance_ratio), style, color="black", label=name)
-    for share, marker in ((0.90, "o"), (0.95, "s"), (0.99, "D")):
-        ax.plot(components_for(share, name), 100 * share, marker, color="black", fillstyle="full" if style == "-" else "none")
-ax.set(xlabel="components kept, k (logarithmic)", ylabel="variance explained (%)", xscale="log")
-ax.set_xticks([1, 2, 5, 10, 20, 50, 100, 200, 500], [1, 2, 5, 10, 20, 50, 100, 200, 500])
+for name, style, fill in (("FashionMNIST", "-", "full"), ("MNIST", "--", "none")):
+    ax.plot(range(1, 785), 100 * cumulative[name], style, color="black", label=name)
+    for k, share, marker in zip(counts[name], SHARES, "osD"):
+        ax.plot(k, 100 * share, marker, color="black", fillstyle=fill)
+ax.set(xlabel="components kept, k (logarithmic)", ylabel="variance explained (%)")
+ax.set_xscale("log")
+ax.set_xticks([1, 2, 5, 10, 20, 50, 100, 200, 500])
+ax.xaxis.set_major_formatter("{x:.0f}")
 ax.minorticks_off()
 ax.legend(loc="lower right")
-counts = {name: [components_for(share, name) for share in (0.90, 0.95, 0.99)] for name in NAMES}
-print(f"your guess: {my_components}    measured: {counts['FashionMNIST'][1]}")
+
+needed = {name: ", ".join(map(str, counts[name])) for name in NAMES}
 plots.finish(
     fig,
-    f"90, 95 and 99 % of the variance take {', '.join(map(str, counts['FashionMNIST']))} components of Fashion-MNIST and "
-    f"{', '.join(map(str, counts['MNIST']))} of MNIST",
-    "Share of variance against number of components. Fashion-MNIST (solid) starts far higher, MNIST (dashed) catches "
-    "up; marks show where "
-    "90, 95 and 99 % are reached.",
+    title=f"90, 95 and 99 % of the variance take {needed['FashionMNIST']} components "
+    f"of Fashion-MNIST and {needed['MNIST']} of MNIST",
+    caption="Share of variance against number of components; marks at 90, 95 and 99 %. "
+    "Fashion-MNIST (solid) starts far higher, MNIST (dashed) catches up.",
 )
 
 # %% [markdown]
-# The clothes spend most of their variance at once: the first component alone, roughly "how much bright cloth is there", holds
-# more than a quarter. After that the rest runs out slowly. The digits begin lower, and finish earlier.
+# The clothes spend most of their variance at once: the first component alone, roughly
+# "how much bright cloth is there", holds more than a quarter. After that the rest runs
+# out slowly. The digits begin lower, and finish earlier.
 #
-# One number sums up how evenly the variance is spread: the **participation ratio** $(\sum_i\lambda_i)^2 / \sum_i\lambda_i^2$ of
-# the variances $\lambda_i$. It is 784 when all components matter equally and 1 when one has everything.
+# One number sums up how evenly the variance is spread: the **participation ratio**
+# $(\sum_i\lambda_i)^2 / \sum_i\lambda_i^2$ of the variances $\lambda_i$. It is 784 when
+# all components matter equally and 1 when one has everything.
 
 # %%
+evenness = {}
 for name in NAMES:
     ratio = pca[name].explained_variance_ratio
-    print(f"{name:<13} first component {ratio[0]:.0%}    participation ratio {ratio.sum() ** 2 / (ratio**2).sum():.1f}")
+    evenness[name] = {
+        "first component (%)": 100 * ratio[0],
+        "participation ratio": ratio.sum() ** 2 / (ratio**2).sum(),
+    }
+pd.DataFrame(evenness).round(1)
 
 # %% [markdown]
-# > **Pitfall.** "95 % of the variance" is not "95 % of what you can see", nor 95 % of the accuracy of a classifier. Variance is
-# > squared pixel differences and nothing else: a shirt's broad shape outweighs the collar that makes it a shirt.
+# > **Pitfall.** "95 % of the variance" is not "95 % of what you can see", nor 95 % of
+# > the accuracy of a classifier. Variance is squared pixel differences and nothing
+# > else: a shirt's broad shape outweighs the collar that makes it a shirt.
 #
 # Keep the two curves in mind; section 4 comes back to them.
 
 # %% [markdown]
 # ## 2. A linear autoencoder is PCA in disguise
 #
-# Take every bend out of the autoencoder: one linear layer down to ten numbers, one linear layer up, no ReLU, no sigmoid. We
-# know the best it can do, since PCA *is* the best linear code. But does gradient descent, which was never told of variances and
+# Take every bend out of the autoencoder: one linear layer down to ten numbers, one
+# linear layer up, no ReLU, no sigmoid. We know the best it can do, since PCA *is* the
+# best linear code. But does gradient descent, which was never told of variances and
 # axes, arrive at the same place?
 #
-# **Predict.** Two ten-dimensional subspaces of a 784-dimensional space meet at ten *principal angles*: 0° means a shared
-# direction, 90° a direction of one that is foreign to all of the other. After training, how large is the **largest** angle
+# **Predict.** Two ten-dimensional subspaces of a 784-dimensional space meet at ten
+# *principal angles*: 0° means a shared direction, 90° a direction of one that is
+# foreign to all of the other. After training, how large is the **largest** angle
 # between what the linear decoder can draw and the span of PCA's first ten components?
 
 # %% tags=["prediction"]
 my_angle = 45  # degrees
 
 # %%
-from scipy.linalg import subspace_angles
 from torch import nn
 
-from course_utils import models, training
-from course_utils.metrics import reconstruction_error
+from course_utils import models
 
-fashion = parts["FashionMNIST"]
 K = 10
-components = pca["FashionMNIST"].components[:K].T.numpy()  # (784, 10): one component a column
 mean_image = pca["FashionMNIST"].mean.reshape(1, 28, 28)
 
 
 def linear_autoencoder():
-    encoder = models.Encoder(K, nn.Identity(), mean_image)  # subtracts the mean image, then one linear layer
+    """Both layers linear; the mean image goes out before them and comes back after."""
+    encoder = models.Encoder(K, nn.Identity(), mean_image)
     drawing = nn.Linear(K, 784)
-    drawing.bias.data = mean_image.flatten().clone()  # starts from the mean image; it may move
-    return nn.Sequential(encoder, nn.Sequential(drawing, nn.Unflatten(1, (1, 28, 28))))
-
-
-def angles(autoencoder):
-    """The ten principal angles in degrees, largest first, between the decoder's columns and PCA's components."""
-    return np.degrees(subspace_angles(autoencoder[1][0].weight.detach().numpy(), components))
+    drawing.bias.data = mean_image.flatten().clone()  # a start; it may move
+    decoder = nn.Sequential(drawing, nn.Unflatten(1, (1, 28, 28)))
+    return nn.Sequential(encoder, decoder)
 
 
 # %% [markdown]
-# We train it three times from different random starts, and write the angles down before training and after each epoch: eight
-# epochs of the full data, or as many steps on a smaller set.
+# SciPy measures the angles between the spaces that two sets of columns span.
 
 # %%
+from scipy.linalg import subspace_angles
+
+components = pca["FashionMNIST"].components[:K].T.numpy()  # (784, 10), one a column
+
+
+def angles(autoencoder):
+    """Ten principal angles in degrees, largest first: decoder against PCA."""
+    columns = autoencoder[1][0].weight.detach().numpy()  # (784, 10)
+    return np.degrees(subspace_angles(columns, components))
+
+
+# %% [markdown]
+# We train it three times from different random starts, and write the angles down before
+# training and after each epoch: eight epochs of the full data, or as many steps on a
+# smaller set.
+
+# %%
+from course_utils import training
+from course_utils.metrics import reconstruction_error
+
 EPOCHS = round(8 * 55_000 / len(fashion["train"]))
 paths, linear_errors = [], []
 for seed in range(3):
     torch.manual_seed(seed)
     linear = linear_autoencoder()
     path = [angles(linear)]
-    training.fit(linear, fashion["train"], epochs=EPOCHS, lr=2e-3, seed=seed,
-                 on_epoch=lambda model, history: path.append(angles(model)))
+    note = lambda model, history: path.append(angles(model))
+    how = {"epochs": EPOCHS, "lr": 2e-3, "seed": seed, "on_epoch": note}
+    training.fit(linear, fashion["train"], **how)
     paths.append(path)
     linear_errors.append(reconstruction_error(linear, fashion["validation"].images))
+
 paths = np.array(paths)  # (seeds, 1 + EPOCHS, 10)
 largest = paths[:, -1, 0]
-print(f"your guess: {my_angle}°    measured: {largest.mean():.1f}° ± {largest.std(ddof=1):.1f}° over three seeds")
+found = f"{largest.mean():.1f}° ± {largest.std(ddof=1):.1f}°"
+print(f"your guess: {my_angle}°    measured: {found} over three seeds")
 
 # %% [markdown]
 # Four of the ten angles on their way, mean of the three seeds:
 
 # %%
 fig, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")
+mean_path = paths.mean(axis=0)  # (1 + EPOCHS, 10)
 look = {"color": plots.colour("linear"), "markevery": max(1, EPOCHS // 8)}
-for i, (label, marker) in enumerate((("largest angle", "o"), ("second largest", "s"), ("third largest", "D"))):
-    ax.plot(paths[:, :, i].mean(0), marker=marker, alpha=1 - 0.25 * i, label=label, **look)
-ax.plot(paths[:, :, -1].mean(0), ":", marker="v", label="smallest", **look)
+for i, label in enumerate(("largest angle", "second largest", "third largest")):
+    look |= {"marker": "osD"[i], "alpha": 1 - 0.25 * i}
+    ax.plot(mean_path[:, i], label=label, **look)
+look |= {"marker": "v", "alpha": 1, "linestyle": ":"}
+ax.plot(mean_path[:, -1], label="smallest", **look)
 ax.set(xlabel="epoch", ylabel="principal angle to PCA (degrees)", ylim=(0, 92))
 ax.legend()
+
+before, after = mean_path[0, 0], mean_path[-1, 0]
 plots.finish(
     fig,
-    f"Gradient descent turns towards PCA's subspace: the largest of ten angles falls from {paths[:, 0, 0].mean():.0f}° "
-    f"to {largest.mean():.0f}°",
-    f"Principal angles between the linear decoder and PCA's first {K} components, mean of three seeds, against the "
-    "epoch. All start near 90 degrees; the "
-    "larger ones fall last.",
+    title="Gradient descent turns towards PCA's subspace: "
+    f"the largest of ten angles falls from {before:.0f}° to {after:.0f}°",
+    caption="Principal angles between the linear decoder and PCA's first ten "
+    "components against the epoch. All start near 90 degrees; the larger fall last.",
 )
 
 # %% [markdown]
-# Does the error agree? And how far apart are the variances of the components around the tenth, where the cut is made?
+# Does the error agree?
 
 # %%
 best = pca["FashionMNIST"].error(fashion["validation"].images, K)
-excess = np.array(linear_errors) / best - 1
-print(f"validation error: PCA {best:.5f}, linear autoencoder {np.mean(linear_errors):.5f} ± {np.std(linear_errors, ddof=1):.5f}")
-print(f"the autoencoder lies {excess.mean():+.1%} from PCA")
-ratio = pca["FashionMNIST"].explained_variance_ratio
-print("share of the variance, components 1 to 12:", " ".join(f"{share:.1%}" for share in ratio[:12]))
+mean, deviation = np.mean(linear_errors), np.std(linear_errors, ddof=1)
+print(f"validation error of PCA                 {best:.5f}")
+print(f"validation error of the autoencoder     {mean:.5f} ± {deviation:.5f}")
+print(f"the autoencoder lies {mean / best - 1:+.1%} from PCA")
 
 # %% [markdown]
-# At the start the two subspaces have nothing to do with each other, as is usual for random directions in 784 dimensions. Then
-# the angles close one after the other. The last takes longest, and for a good reason: the tenth and the eleventh component
-# hold small and similar shares, so trading one for the other costs little error, and gradient descent sees little slope. (Baldi and Hornik proved in 1989 that the minimum is PCA's subspace and that there is no other minimum to
-# get stuck in.)
+# And how far apart are the variances of the components around the tenth, where the cut
+# is made? Shares of the variance in per cent:
+
+# %%
+ratio = pca["FashionMNIST"].explained_variance_ratio[:12]
+pd.DataFrame([100 * ratio], columns=range(1, 13), index=["share (%)"]).round(1)
+
+# %% [markdown]
+# At the start the two subspaces have nothing to do with each other, as is usual for
+# random directions in 784 dimensions. Then the angles close one after the other. The
+# last takes longest, and for a good reason: the tenth and the eleventh component hold
+# small and similar shares, so trading one for the other costs little error, and
+# gradient descent sees little slope. (Baldi and Hornik proved in 1989 that the minimum
+# is PCA's subspace and that there is no other minimum to get stuck in.)
 #
-# So are the ten pictures in the decoder's weights *the principal components*? **Predict**: yes or no?
+# So are the ten pictures in the decoder's weights *the principal components*?
+# **Predict**: yes or no?
 
 # %% tags=["prediction"]
 same_pictures = "yes"  # or "no"
 
 # %%
+drawing = linear[1][0].weight.detach().numpy()  # (784, 10)
+unit = drawing / np.linalg.norm(drawing, axis=0)
+closest = np.abs(unit.T @ components).max(axis=0)  # for each component
+print(f"your guess: {same_pictures}")
+print("most similar decoder column to each component, |cosine|:")
+print(f"{closest.min():.2f} to {closest.max():.2f} (1 = the same picture)")
+
+# %% [markdown]
+# If the space is the same, the right mixtures of the ten columns are the components.
+# Least squares finds them.
+
+
+# %%
 def as_pictures(columns):
-    """Columns (784, n) -> pictures (n, 1, 28, 28), zero as middle grey, each scaled by its own largest value."""
-    return np.clip(0.5 + 0.5 * columns / np.abs(columns).max(axis=0), 0, 1).T.reshape(-1, 1, 28, 28)
+    """Columns (784, n) -> pictures; zero is grey, each scaled by its largest value."""
+    scaled = 0.5 + 0.5 * columns / np.abs(columns).max(axis=0)
+    return scaled.T.reshape(-1, 1, 28, 28)
 
 
-drawing = linear[1][0].weight.detach().numpy()
-rotated = drawing @ np.linalg.lstsq(drawing, components, rcond=None)[0]  # the same ten directions, mixed to resemble PCA's
-closest = np.abs((drawing / np.linalg.norm(drawing, axis=0)).T @ components).max(axis=0)  # |cosine| of the most similar column
-print(f"your guess: {same_pictures}    most similar decoder column to each component, |cosine|: "
-      f"{closest.min():.2f} to {closest.max():.2f} (1 = the same picture)")
+mixture = np.linalg.lstsq(drawing, components, rcond=None)[0]  # (10, 10)
 plots.image_rows(
-    {"PCA": as_pictures(components), "decoder's columns": as_pictures(drawing), "columns, mixed": as_pictures(rotated)},
-    "The same space, other axes: no column looks like a component, yet mixed in the right way they are the components",
-    "Top: PCA's first ten components, ordered, from broad shapes to details. Middle: the linear decoder's ten columns, "
-    "none of them like a component. "
-    "Bottom: ten mixtures of those columns, which look as the top row. Zero is grey.",
+    {
+        "PCA": as_pictures(components),
+        "decoder's columns": as_pictures(drawing),
+        "columns, mixed": as_pictures(drawing @ mixture),
+    },
     columns=[str(i + 1) for i in range(K)],
+    title="The same space, other axes: mixed in the right way the decoder's columns "
+    "are the components",
+    caption="Top: PCA's first ten components, from broad shapes to details. Middle: "
+    "the decoder's columns, other pictures. Bottom: their mixtures, as the top row.",
 )
 
 # %% [markdown]
-# No. The error only asks what the ten columns can draw *together*. Mix the code with any invertible matrix, undo it in the
-# decoder, and nothing changes: the autoencoder has no reason to prefer PCA's axes, nor to sort them. The bottom row proves
-# that nothing is missing: mixtures of the middle row give the top row back.
+# No. The error only asks what the ten columns can draw *together*. Mix the code with
+# any invertible matrix, undo it in the decoder, and nothing changes: the autoencoder
+# has no reason to prefer PCA's axes, nor to sort them. The bottom row proves that
+# nothing is missing: mixtures of the middle row give the top row back.
 #
-# > **Pitfall.** To compare two codes, compare the *spaces* they span (principal angles), or their errors, never unit 3 with
-# > component 3. The same holds for two runs of one network: unit 3 of one seed is not unit 3 of another.
+# > **Pitfall.** To compare two codes, compare the *spaces* they span (principal
+# > angles), or their errors, never unit 3 with component 3. The same holds for two runs
+# > of one network: unit 3 of one seed is not unit 3 of another.
 #
-# <details><summary><b>Check yourself.</b> We subtracted the mean image for the encoder. Would the autoencoder have failed without it?</summary>
+# <details><summary><b>Check yourself.</b> We subtracted the mean image for the encoder.
+# Would the autoencoder have failed without it?</summary>
 #
-# No, only slower: its two biases can learn the mean. A PCA without centring, though, is another method: its first component
-# points at the mean image, and one of the k numbers is lost on it.
+# No, only slower: its two biases can learn the mean. A PCA without centring, though, is
+# another method: its first component points at the mean image, and one of the k numbers
+# is lost on it.
 # </details>
 
 # %% [markdown]
 # ## 3. Better than PCA: when?
 #
-# Straight layers cannot win. So which of the course's models can, and for which `k`? We compare at *equal code size*, on the
-# *test* images, with the *same number of epochs* for all dense models: the chapter's model with its ReLU code, the same model
-# cured by a linear code (lesson 1), the stacked hourglass 784-256-128-k, and a convolutional one. The convolutional network of
-# lesson 5 would take too long for a table, so here is a smaller one that strides instead of pooling.
+# Straight layers cannot win. So which of the course's models can, and for which `k`? We
+# compare at *equal code size*, on the *test* images, with the *same number of epochs*
+# for all dense models: the chapter's model with its ReLU code, the same model cured by
+# a linear code (lesson 1), the stacked hourglass 784-256-128-k, and a convolutional
+# one. The convolutional network of lesson 5 would take too long for a table, so here is
+# a smaller one that strides instead of pooling.
 
 # %% tags=["error-table"]
 from torch import nn
@@ -247,18 +330,18 @@ def small_convolutional(latent_dim):
         nn.Conv2d(1, 16, 4, stride=2, padding=1), nn.ReLU(),  # 28x28 -> 14x14
         nn.Conv2d(16, 32, 4, stride=2, padding=1), nn.ReLU(),  # 14x14 -> 7x7
         nn.Flatten(), nn.Linear(32 * 7 * 7, latent_dim),
-    )
+    )  # fmt: skip
     decoder = nn.Sequential(
         nn.Linear(latent_dim, 32 * 7 * 7), nn.ReLU(), nn.Unflatten(1, (32, 7, 7)),
-        nn.ConvTranspose2d(32, 16, 4, stride=2, padding=1), nn.ReLU(),  # 7x7 -> 14x14
-        nn.ConvTranspose2d(16, 1, 4, stride=2, padding=1), nn.Sigmoid(),  # 14x14 -> 28x28
-    )
+        nn.ConvTranspose2d(32, 16, 4, stride=2, padding=1), nn.ReLU(),  # -> 14x14
+        nn.ConvTranspose2d(16, 1, 4, stride=2, padding=1), nn.Sigmoid(),  # -> 28x28
+    )  # fmt: skip
     return nn.Sequential(encoder, decoder)
 
 
 # %% [markdown]
-# One function trains one model and returns a row of the table. Nothing was tuned: Adam at its usual rate, a batch of 128, and
-# the epochs that stand here.
+# One function trains one model and returns a row of the table. Nothing was tuned: Adam
+# at its usual rate, a batch of 128, and the epochs that stand here.
 
 # %% tags=["error-table"]
 BUILD = {  # name: (what makes the model, epochs)
@@ -274,177 +357,242 @@ def train_one(name, k, seed, train, validation, test):
     torch.manual_seed(seed)
     autoencoder = build(k)
     history = training.fit(autoencoder, train, epochs=epochs, seed=seed)
-    errors = {f"{part.split}_error": reconstruction_error(autoencoder, part.images) for part in (validation, test)}
-    row = {"data_set": train.name, "model": name, "k": k, "seed": seed, **errors}
-    return row | {"epochs": epochs, "seconds": sum(history.seconds)}, autoencoder
+    row = {"data_set": train.name, "model": name, "k": k, "seed": seed}
+    row["validation_error"] = reconstruction_error(autoencoder, validation.images)
+    row["test_error"] = reconstruction_error(autoencoder, test.images)
+    row |= {"epochs": epochs, "seconds": sum(history.seconds)}
+    return row, autoencoder
 
 
 # %% [markdown]
-# Here is a part of the table, trained now: ten numbers, Fashion-MNIST, three seeds for the two small models and one for the
-# hourglass, which sections 5 and 6 use again.
+# Here is a part of the table, trained now: ten numbers, Fashion-MNIST, three seeds for
+# the two small models and one for the hourglass, which sections 5 and 6 use again.
 
 # %%
-live = []
-for name, seeds in {"chapter (ReLU code)": 3, "cured (linear code)": 3, "stacked": 1}.items():
+rows = []
+for name, seeds in (("chapter (ReLU code)", 3), ("cured (linear code)", 3)):
     for seed in range(seeds):
-        row, autoencoder = train_one(name, 10, seed, **fashion)
-        live.append(row)
-stacked = autoencoder  # the last one trained
-live = pd.DataFrame(live)
-print(f"PCA with ten numbers: validation error {pca['FashionMNIST'].error(fashion['validation'].images, 10):.4f}")
-live.groupby("model", sort=False)["validation_error"].agg(["mean", "std", "count"]).round(4)
+        row, _ = train_one(name, 10, seed, **fashion)
+        rows.append(row)
+row, stacked = train_one("stacked", 10, 0, **fashion)
+live = pd.DataFrame([*rows, row])
+pca_error = pca["FashionMNIST"].error(fashion["validation"].images, 10)
+print(f"validation error of PCA with ten numbers: {pca_error:.4f}")
+by_model = live.groupby("model", sort=False)["validation_error"]
+by_model.agg(["mean", "std", "count"]).round(4)
 
 # %% [markdown]
-# **Predict.** The whole table has six code sizes: 2, 5, 10, 20, 50 and 100 numbers. The hourglass wins at ten. Write down the
-# sizes at which you expect it to beat PCA on Fashion-MNIST for every seed.
+# **Predict.** The whole table has six code sizes: 2, 5, 10, 20, 50 and 100 numbers. The
+# hourglass wins at ten. Write down the sizes at which you expect it to beat PCA on
+# Fashion-MNIST for every seed.
 
 # %% tags=["prediction"]
 my_sizes = [2, 5, 10, 20, 50, 100]  # strike out those where you expect PCA to be better
 
 # %% [markdown]
-# Both data sets, all sizes and three seeds take a while, so the table comes with the course (the convolutional model, the
-# slowest, at three of the sizes); set the switch to train it again.
+# Both data sets, all sizes and three seeds take a while, so the table comes with the
+# course (the convolutional model, the slowest, at three of the sizes). `table.py` in
+# this lesson's folder made it, by running the two cells above on the full data; set the
+# switch to train it again.
 
 # %%
-from pathlib import Path
-
-import course_utils
+from importlib.resources import files
 
 RECOMPUTE = False  # True trains everything again, on the data that you have
-# tools/make_error_table.py made this table, by running the two cells above on the full data.
-table = pd.read_csv(Path(course_utils.__file__).parent / "tables/error_against_k.csv")
+table = pd.read_csv(files("course_utils") / "tables" / "error_against_k.csv")
 if RECOMPUTE:
-    wanted = table[table["model"] != "PCA"]
-    new = [train_one(row.model, row.k, row.seed, **parts[row.data_set])[0] for row in wanted.itertuples()]
-    pca_rows = [row | {"test_error": pca[row["data_set"]].error(parts[row["data_set"]]["test"].images, row["k"])}
-                for row in table[table["model"] == "PCA"].to_dict("records")]
-    table = pd.DataFrame(pca_rows + new)
+    rows = []
+    for row in table.to_dict("records"):
+        images = parts[row["data_set"]]
+        if row["model"] == "PCA":
+            error = pca[row["data_set"]].error(images["test"].images, row["k"])
+            rows.append(row | {"test_error": error})
+        else:
+            rows.append(train_one(row["model"], row["k"], row["seed"], **images)[0])
+    table = pd.DataFrame(rows)
+
 trained = table[table["model"] != "PCA"]
-print(f"{len(trained)} trained models, {trained['seconds'].sum() / 60:.0f} minutes of training where the table was made")
+minutes = trained["seconds"].sum() / 60
+print(f"{len(trained)} models, {minutes:.0f} minutes of training where it was made")
 
 # %% [markdown]
-# First the verdict, a strict one: better than PCA means that *every* seed has the smaller test error.
+# First the verdict, a strict one: better than PCA means that *every* seed has the
+# smaller test error.
 
 # %%
-error = table.groupby(["data_set", "model", "k"])["test_error"].agg(["mean", "std", "max"])
+by_size = table.groupby(["data_set", "model", "k"])["test_error"]
+error = by_size.agg(["mean", "std", "max"])
 
 
 def beats_pca(name, model):
-    """The code sizes at which every seed of a model has a smaller error than PCA."""
-    line = error.loc[(name, model)]
-    return [int(k) for k in line.index if line.loc[k, "max"] < error.loc[(name, "PCA", k), "mean"]]
+    """The code sizes at which every seed has a smaller error than PCA."""
+    worst, linear = error.loc[(name, model), "max"], error.loc[(name, "PCA"), "mean"]
+    return [int(k) for k in worst.index if worst[k] < linear[k]]
 
 
 won = beats_pca("FashionMNIST", "stacked")
-print(f"your guess: {my_sizes}    the stacked model beats PCA on Fashion-MNIST at {won}")
-verdict = {name: {model: ", ".join(map(str, beats_pca(name, model))) or "never" for model in BUILD} for name in NAMES}
+print(f"your guess: {my_sizes}")
+print(f"the stacked model beats PCA on Fashion-MNIST at {won}")
+verdict = {
+    name: {model: str(beats_pca(name, model) or "never") for model in BUILD}
+    for name in NAMES
+}
 pd.DataFrame(verdict).rename_axis("beats PCA, all seeds, at k =")
 
 # %% [markdown]
 # And by how much? Above the errors, below the same divided by PCA's.
 
+
 # %%
-fig, axes = plt.subplots(2, 2, figsize=(10, 7), sharex=True, sharey="row", layout="constrained")
-for column, name in zip(axes.T, NAMES):
-    linear_best = error.loc[(name, "PCA"), "mean"]
+def draw_against_pca(above, below, name):
+    """All models' test errors on one data set; below, the same divided by PCA's."""
+    linear = error.loc[(name, "PCA"), "mean"]
     for model, marker in zip(("PCA", *BUILD), plots.MARKERS):
-        line = error.loc[(name, model)]
-        ratio = line / linear_best.loc[line.index].to_numpy()[:, None]
-        for ax, values in zip(column, (line, ratio)):
-            ax.errorbar(values.index, values["mean"], values["std"].fillna(0), marker=marker, markersize=5, capsize=3,
-                        color=plots.colour(model), label=model)
-    column[0].set(title=name, yscale="log")
-    column[1].set(xlabel="numbers in the code, k (logarithmic)", xscale="log")
-    column[1].set_xticks(sorted(table["k"].unique()), sorted(table["k"].unique()), minor=False)
-    column[1].minorticks_off()
+        line = error.loc[(name, model)].fillna({"std": 0})
+        look = {"marker": marker, "markersize": 5, "color": plots.colour(model)}
+        look |= {"capsize": 3, "label": model}
+        mean, deviation, pcas = line["mean"], line["std"], linear[line.index]
+        above.errorbar(line.index, mean, deviation, **look)
+        below.errorbar(line.index, mean / pcas, deviation / pcas, **look)
+
+
+# %% [markdown]
+# One column for each data set:
+
+# %%
+how = {"sharex": True, "sharey": "row", "layout": "constrained"}
+fig, axes = plt.subplots(2, 2, figsize=(10, 7), **how)
+sizes = sorted(table["k"].unique())
+for (above, below), name in zip(axes.T, NAMES):
+    draw_against_pca(above, below, name)
+    above.set(title=name, yscale="log")
+    below.set(xlabel="numbers in the code, k (logarithmic)", xscale="log")
+    below.set_xticks(sizes, sizes)
+    below.minorticks_off()
 axes[0, 0].set_ylabel("test error per pixel (logarithmic)")
 axes[1, 0].set_ylabel("error / PCA's error at the same k")
 axes[0, 0].legend(fontsize=9)
-lost = sorted(set(table["k"]) - set(won))
+
+lost = " and ".join(str(k) for k in sizes if k not in won)
 plots.finish(
     fig,
-    f"Depth wins while the code is small: on Fashion-MNIST the stacked model beats PCA up to k = {max(won)}, "
-    f"not at {' and '.join(map(str, lost))}",
-    "Above: test error against code size on both data sets, mean over three seeds with one standard deviation. Below: the same "
-    "divided by PCA's error; under 1 is better than PCA. The stacked and the convolutional model gain most at small k; the stacked "
-    "one stops improving. The linear code stays near PCA on Fashion-MNIST and falls far below it on MNIST as k grows.",
+    title="Depth wins while the code is small: on Fashion-MNIST the stacked model "
+    f"beats PCA up to k = {max(won)}, not at {lost}",
+    caption="Above: test error against code size, mean over three seeds with one "
+    "standard deviation. Below: the same divided by PCA's; under 1 is better. "
+    "The stacked and the convolutional model gain most at small k; the stacked one "
+    "stops improving. The linear code stays near PCA on Fashion-MNIST and falls far "
+    "below it on MNIST as k grows.",
 )
 
 # %% [markdown]
 # Now the seminar's sentence can be finished. An autoencoder is better than PCA
 #
-# - **when it bends and the code is small.** A handful of numbers can name a garment and its size, and a deep decoder knows the
-#   rest. That knowledge is stored in its weights and need not pass through the code.
-# - **when its code can use every unit.** The chapter's ReLU code wastes some, and lies behind the linear code everywhere.
-# - **when the last layer suits the pictures.** Look at MNIST with a wide code: one linear layer and a *sigmoid* nearly halve PCA's
-#   error. Most pixels of a digit are black or white, and a sigmoid gives both for nothing by saturating, while PCA must add
-#   up its components to hit 0 or 1 exactly. Clothes are grey; there the same sigmoid gains little.
-# - **and not when a deep model is narrow, and trained briefly.** Beyond ten or twenty numbers the hourglass hardly improves:
-#   everything must also pass through 128 units on either side of the code. The convolutional model, whose layers are wider, still
-#   beats PCA at fifty. PCA for its part costs seconds, has one answer and nothing to tune.
+# - **when it bends and the code is small.** A handful of numbers can name a garment and
+#   its size, and a deep decoder knows the rest. That knowledge is stored in its weights
+#   and need not pass through the code.
+# - **when its code can use every unit.** The chapter's ReLU code wastes some, and lies
+#   behind the linear code everywhere.
+# - **when the last layer suits the pictures.** Look at MNIST with a wide code: one
+#   linear layer and a *sigmoid* nearly halve PCA's error. Most pixels of a digit are
+#   black or white, and a sigmoid gives both for nothing by saturating, while PCA must
+#   add up its components to hit 0 or 1 exactly. Clothes are grey; there the same
+#   sigmoid gains little.
+# - **and not when a deep model is narrow, and trained briefly.** Beyond ten or twenty
+#   numbers the hourglass hardly improves: everything must also pass through 128 units
+#   on either side of the code. The convolutional model, whose layers are wider, still
+#   beats PCA at fifty. PCA for its part costs seconds, has one answer and nothing to
+#   tune.
 #
-# > **Pitfall.** Three ways to make an autoencoder "better than PCA" on paper: give it more numbers than PCA gets; compare its
-# > *training* error with PCA's test error; let PCA run on images whose mean was not subtracted.
+# > **Pitfall.** Three ways to make an autoencoder "better than PCA" on paper: give it
+# > more numbers than PCA gets; compare its *training* error with PCA's test error; let
+# > PCA run on images whose mean was not subtracted.
 
 # %% [markdown]
 # ## 4. Which data set needs more numbers?
 #
-# Same size, same number of images, same number of classes. The textbook chapter asks what differs between the two.
+# Same size, same number of images, same number of classes. The textbook chapter asks
+# what differs between the two.
 #
-# **Predict.** To reach the same error, which data set needs a longer code, `"FashionMNIST"` or `"MNIST"`?
+# **Predict.** To reach the same error, which data set needs a longer code,
+# `"FashionMNIST"` or `"MNIST"`?
 
 # %% tags=["prediction"]
 my_harder = "FashionMNIST"
 
+
 # %%
 def error_for_every_k(name):
-    """PCA's validation error with k = 0, 1, ..., 784 components, from a single projection."""
+    """PCA's validation error with k = 0, 1, ..., 784 components, in one projection."""
     centred = parts[name]["validation"].images.flatten(1) - pca[name].mean
     explained = (centred @ pca[name].components.T).square().mean(0).double()  # (784,)
     total = centred.square().sum(1).mean().double()
-    return ((total - torch.cat([torch.zeros(1), explained]).cumsum(0)) / 784).numpy()
+    left = total - torch.cat([torch.zeros(1), explained]).cumsum(0)
+    return (left / 784).numpy()
 
 
 curve = {name: error_for_every_k(name) for name in NAMES}
-assert abs(curve["MNIST"][10] - pca["MNIST"].error(parts["MNIST"]["validation"].images, 10)) < 1e-6  # the shortcut is right
+direct = pca["MNIST"].error(digits["validation"].images, 10)
+assert abs(curve["MNIST"][10] - direct) < 1e-6  # the shortcut is right
 
 # %% [markdown]
-# Both curves in one figure, and with them the hourglass from the table, measured on the same validation images:
+# From which `k` on are the clothes harder for PCA?
 
 # %%
-fashion_is_harder = curve["FashionMNIST"][:301] > curve["MNIST"][:301]
-crossing = int(np.nonzero(~fashion_is_harder)[0].max()) + 1  # from here to k = 300 the clothes are harder
+harder = curve["FashionMNIST"][:301] > curve["MNIST"][:301]
+crossing = int(np.nonzero(~harder)[0].max()) + 1  # from here to k = 300
+print(f"your guess: {my_harder}    PCA's curves cross at k = {crossing}")
+
+# %% [markdown]
+# Both curves in one figure, and with them the hourglass from the table, measured on the
+# same validation images:
+
+# %%
 fig, ax = plt.subplots(figsize=(8, 4.4), layout="constrained")
-for name, style in zip(NAMES, ("-", "--")):
-    ax.plot(range(2, 301), curve[name][2:301], style, color=plots.colour("PCA"), label=f"PCA, {name}")
-    line = table[(table["data_set"] == name) & (table["model"] == "stacked")].groupby("k")["validation_error"].mean()
-    fill = "full" if style == "-" else "none"
-    ax.plot(line.index, line, style, marker="D", fillstyle=fill, color=plots.colour("stacked"), label=f"stacked, {name}")
-ax.axvline(crossing, color="#777777", linestyle=":", label=f"PCA's curves cross, k = {crossing}")
-ax.set(xlabel="numbers in the code, k (logarithmic)", ylabel="validation error per pixel (logarithmic)", xscale="log", yscale="log")
+stacked_rows = table[table["model"] == "stacked"]
+stacked_error = stacked_rows.groupby(["data_set", "k"])["validation_error"].mean()
+black, green = plots.colour("PCA"), plots.colour("stacked")
+for name, style, fill in (("FashionMNIST", "-", "full"), ("MNIST", "--", "none")):
+    k = range(2, 301)
+    ax.plot(k, curve[name][2:301], style, color=black, label=f"PCA, {name}")
+    look = {"linestyle": style, "marker": "D", "fillstyle": fill, "color": green}
+    ax.plot(stacked_error[name], label=f"stacked, {name}", **look)
+crossed = f"PCA's curves cross, k = {crossing}"
+ax.axvline(crossing, color="#777777", linestyle=":", label=crossed)
+ax.set(xlabel="numbers in the code, k (logarithmic)", xscale="log", yscale="log")
+ax.set_ylabel("validation error per pixel (logarithmic)")
 ax.set_xticks([2, 5, 10, 20, 50, 100, 200], [2, 5, 10, 20, 50, 100, 200])
 ax.minorticks_off()
 ax.legend()
+
 plots.finish(
     fig,
-    f"The curves cross at k = {crossing}: below it the digits are harder, above it the clothes",
-    "Error against code size for PCA (black) and the stacked model (green), Fashion-MNIST solid, MNIST dashed. With "
-    "few numbers MNIST has the larger error; with many, Fashion-MNIST.",
+    title=f"The curves cross at k = {crossing}: "
+    "below it the digits are harder, above it the clothes",
+    caption="Error against code size for PCA (black) and the stacked model (green). "
+    "With few numbers MNIST (dashed) has the larger error; with many, Fashion-MNIST.",
 )
 
 # %% [markdown]
-# Both answers are right, one on each side of the crossing. Do the networks' curves cross, too? From the table, which knows
-# only some sizes:
+# Both answers are right, one on each side of the crossing. Do the networks' curves
+# cross, too? From the table, which knows only some sizes:
 
 # %%
+rows = {}
 for model in ("PCA", *BUILD):
-    gap = (error.loc[(NAMES[0], model), "mean"] - error.loc[(NAMES[1], model), "mean"]).dropna()  # above 0: the clothes are harder
-    later = [k for k in gap.index if (gap.loc[k:] > 0).all()]
-    print(f"{model:<20} the clothes are harder from k = {later[0] if later else 'beyond the table'} on, of {list(gap.index)}")
+    clothes, digit = (error.loc[(name, model), "mean"] for name in NAMES)
+    harder = clothes > digit
+    from_here_on = [k for k in harder.index if harder.loc[k:].all()]
+    rows[model] = {
+        "clothes are harder from k =": min(from_here_on, default="never"),
+        "sizes in the table": ", ".join(map(str, harder.index)),
+    }
+pd.DataFrame(rows).T
 
 # %% [markdown]
-# They do, the hourglass's sooner than the others. So the answer depends on the model as well. Put the question in
-# all its forms, for PCA, into one table:
+# They do, the hourglass's sooner than the others. So the answer depends on the model as
+# well. Here is the question in all its forms, for PCA:
+
 
 # %%
 def numbers_for(limit, name):
@@ -452,49 +600,60 @@ def numbers_for(limit, name):
     return int(np.argmax(curve[name] <= limit))
 
 
-rows = {f"{share:.0%} of the variance": [components_for(share, name) for name in NAMES] for share in (0.90, 0.95, 0.99)}
-rows |= {f"an error of {limit}": [numbers_for(limit, name) for name in NAMES] for limit in (0.03, 0.02, 0.01, 0.005)}
+rows = {}
+for share in SHARES:
+    rows[f"{share:.0%} of the variance"] = [components_for(share, n) for n in NAMES]
+for limit in (0.03, 0.02, 0.01, 0.005):
+    rows[f"an error of {limit}"] = [numbers_for(limit, name) for name in NAMES]
 needs = pd.DataFrame(rows, index=NAMES).T
-needs["needs more"] = [NAMES[0] if a > b else NAMES[1] if b > a else "neither" for a, b in zip(needs[NAMES[0]], needs[NAMES[1]])]
-print(f"your guess: {my_harder}")
+tie = needs["FashionMNIST"] == needs["MNIST"]
+needs["needs more"] = needs.idxmax(axis="columns").mask(tie, "neither")
 needs
 
 # %% [markdown]
-# "Fashion-MNIST needs more dimensions" is **true or false depending on the error that you ask for**. Why?
+# "Fashion-MNIST needs more dimensions" is **true or false depending on the error that
+# you ask for**. Why?
 #
-# A garment is first of all a bright area of a certain outline, and outlines of clothes are few: the first components say
-# much. What is left is prints, folds and seams, different in every picture, which no short code holds: the tail is long. A
-# digit is a thin stroke that can pass anywhere, so there is no leading direction, many components matter about equally (the
-# participation ratio said it), and a short code is poor. But a stroke is smooth, and once its course is known nothing is left
-# to tell: the tail is short.
+# A garment is first of all a bright area of a certain outline, and outlines of clothes
+# are few: the first components say much. What is left is prints, folds and seams,
+# different in every picture, which no short code holds: the tail is long. A digit is a
+# thin stroke that can pass anywhere, so there is no leading direction, many components
+# matter about equally (the participation ratio said it), and a short code is poor. But
+# a stroke is smooth, and once its course is known nothing is left to tell: the tail is
+# short.
 #
-# Shares and errors do not cross at the same place, either, since a share is measured against the data set's own variance, and
-# the clothes vary more: the mean image alone leaves an error of
+# Shares and errors do not cross at the same place, either, since a share is measured
+# against the data set's own variance, and the clothes vary more. This is the error that
+# the mean image alone leaves:
 
 # %%
-for name in NAMES:
-    print(f"{name:<13} {curve[name][0]:.4f}")
+pd.DataFrame(
+    {"error of the mean image": {name: curve[name][0] for name in NAMES}}
+).round(4)
 
 # %% [markdown]
-# > **Pitfall.** "The intrinsic dimension of this data is d" is an answer without its question. Say which error, which share,
-# > which model.
+# > **Pitfall.** "The intrinsic dimension of this data is d" is an answer without its
+# > question. Say which error, which share, which model.
 #
-# <details><summary><b>Check yourself.</b> A colleague keeps 95 % of the variance on both data sets "so that they are treated alike". Are they?</summary>
+# <details><summary><b>Check yourself.</b> A colleague keeps 95 % of the variance on
+# both data sets "so that they are treated alike". Are they?</summary>
 #
-# In share, yes. In error per pixel, no: five per cent of a larger variance is a larger error. And in code length, no: see the
-# table's second row.
+# In share, yes. In error per pixel, no: five per cent of a larger variance is a larger
+# error. And in code length, no: see the table's second row.
 # </details>
 
 # %% [markdown]
 # ## 5. Two numbers: a map
 #
-# With `k = 2` the code is a point in the plane and a data set becomes a map. We train the hourglass down to two numbers and set
-# its map beside PCA's. The colours are the classes, which neither method was told.
+# With `k = 2` the code is a point in the plane and a data set becomes a map. We train
+# the hourglass down to two numbers and set its map beside PCA's. The colours are the
+# classes, which neither method was told.
 
 # %%
 torch.manual_seed(0)
 flat = models.stacked_autoencoder(2)
 training.fit(flat, fashion["train"], epochs=8, seed=0)
+
 shown = fashion["test"].images[:2000]
 labels = fashion["test"].labels[:2000].numpy()
 maps = {
@@ -502,66 +661,87 @@ maps = {
     "stacked, 2 numbers": apply_in_batches(flat[0], shown).numpy(),
 }
 
-
-def scatter(ax, points, names=fashion["test"].class_names):
-    for c, name in enumerate(names):
-        chosen = points[labels == c]
-        ax.scatter(*chosen.T, s=9, marker=plots.MARKERS[c], color=plots.CLASS_COLOURS[c], alpha=0.6, linewidths=0, label=name)
-
-
 # %% [markdown]
-# How well does a map sort the classes? We ask each point's fifteen nearest neighbours on the map to vote on its class.
+# How well does a map sort the classes? We ask each point's fifteen nearest neighbours
+# on the map to vote on its class.
 
 # %%
 from sklearn.neighbors import KNeighborsClassifier
 
 
 def neighbours_agree(points, draws=5):
-    """Accuracy of 15 nearest neighbours, half of the points against the other half: mean and deviation over random halves."""
+    """Accuracy of 15 nearest neighbours: mean and deviation over random halves."""
     scores = []
     for draw in range(draws):
         order = np.random.default_rng(draw).permutation(len(points))
         known, asked = np.array_split(order, 2)
-        scores.append(KNeighborsClassifier(15).fit(points[known], labels[known]).score(points[asked], labels[asked]))
+        voters = KNeighborsClassifier(15).fit(points[known], labels[known])
+        scores.append(voters.score(points[asked], labels[asked]))
     return np.mean(scores), np.std(scores, ddof=1)
+
+
+agree = {name: neighbours_agree(points) for name, points in maps.items()}
+
+# %% [markdown]
+# (Half of the points vote on the other half; the deviation is over five ways to halve
+# them.) Each class gets its colour and its marker, as in all lessons:
+
+
+# %%
+def scatter(ax, points):
+    for c, name in enumerate(fashion["test"].class_names):
+        look = {"marker": plots.MARKERS[c], "color": plots.CLASS_COLOURS[c]}
+        look |= {"s": 9, "alpha": 0.6, "linewidths": 0}
+        ax.scatter(*points[labels == c].T, label=name, **look)
+
+
+def legend(fig, ax):
+    handles = ax.get_legend_handles_labels()
+    fig.legend(*handles, loc="outside right center", markerscale=2.5)
+
 
 # %% [markdown]
 # The two maps, and over each of them how well neighbours agree:
 
 # %%
-agree = {name: neighbours_agree(points) for name, points in maps.items()}
 fig, axes = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
 for ax, (name, points) in zip(axes, maps.items()):
     scatter(ax, points)
-    ax.set(title="{}: neighbours agree {:.0%} ± {:.0%}".format(name, *agree[name]), xlabel="first number", ylabel="second number")
-fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", markerscale=2.5)
+    mean, deviation = agree[name]
+    ax.set_title(f"{name}: neighbours agree {mean:.0%} ± {deviation:.0%}")
+    ax.set(xlabel="first number", ylabel="second number")
+legend(fig, axes[0])
+
+of_pca, of_stacked = (mean for mean, _ in agree.values())
 plots.finish(
     fig,
-    "The autoencoder's map sorts the clothes better: a point's neighbours tell its class "
-    f"{agree['stacked, 2 numbers'][0]:.0%} of the time, on PCA's map {agree['PCA, 2 numbers'][0]:.0%}",
-    "2,000 test images as points, coloured by class. PCA: one wide cloud in which classes overlap. Autoencoder: trousers and shoes "
-    "pull away from each other and from the rest; shirts, pullovers and coats overlap.",
+    title="The autoencoder's map sorts the clothes better: a point's neighbours tell "
+    f"its class {of_stacked:.0%} of the time, on PCA's map {of_pca:.0%}",
+    caption="2,000 test images, coloured by class. PCA: one wide cloud of classes that "
+    "overlap. Autoencoder: trousers and shoes pull away, upper garments overlap.",
 )
 
 # %% [markdown]
-# Colours tell where the classes lie, pictures tell what the two numbers *mean*. We put small images at the places of their
-# codes, one wherever there is room.
+# Colours tell where the classes lie, pictures tell what the two numbers *mean*. We put
+# small images at the places of their codes, one wherever there is room.
 
 # %%
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 
 def thumbnails(ax, points, apart=0.055):
-    size = np.ptp(points, axis=0)
-    placed = []
+    """Test images at their places on the map, where the last one leaves room."""
+    size, placed = np.ptp(points, axis=0), []
+    look = {"cmap": "gray_r", "zoom": 0.85, "interpolation": "nearest"}
     for point, image in zip(points, shown):
         if all(np.hypot(*((point - other) / size)) > apart for other in placed):
             placed.append(point)
-            picture = OffsetImage(image[0].numpy(), cmap="gray_r", zoom=0.85, interpolation="nearest")
+            picture = OffsetImage(image[0].numpy(), **look)
             ax.add_artist(AnnotationBbox(picture, point, frameon=False))
     ax.set(xlabel="first number", ylabel="second number")
     ax.scatter(*points.T, s=0)  # so that the axes know their limits
     ax.margins(0.06)
+
 
 # %% [markdown]
 # Dark on white here, as on paper: bright cloth is drawn dark.
@@ -571,105 +751,143 @@ fig, axes = plt.subplots(1, 2, figsize=(12, 6.2), layout="constrained")
 for ax, (name, points) in zip(axes, maps.items()):
     thumbnails(ax, points)
     ax.set_title(name)
+
 plots.finish(
     fig,
-    "Neighbours on the map look alike: brightness and outline are what two numbers can hold",
-    "Test images drawn at their two-dimensional codes (dark on white). In both maps shoes, trousers and tops have "
-    "regions of their own, and dark and bright garments lie apart.",
+    title="Neighbours on the map look alike: brightness and outline are what two "
+    "numbers can hold",
+    caption="Test images at their two-dimensional codes (dark on white). Shoes, "
+    "trousers and tops have regions of their own; dark and bright lie apart.",
 )
 
 # %% [markdown]
-# Follow one direction on either map and watch what changes: cloth becomes brighter, trousers widen into dresses, shoes grow a
-# shaft. There are also large empty regions. What would the decoder draw there? Move the cross over the hourglass's map and
-# see (also with the arrow keys, in JupyterLab and Colab; elsewhere you see where it starts). Lesson 8 takes this up.
+# Follow one direction on either map and watch what changes: cloth becomes brighter,
+# trousers widen into dresses, shoes grow a shaft. There are also large empty regions.
+# What would the decoder draw there? Move the cross over the hourglass's map and see
+# (also with the arrow keys, in JupyterLab and Colab; elsewhere you see where it
+# starts). Lesson 8 takes this up.
 
 # %%
 from course_utils import widgets
 
-widgets.latent_map(flat[1], torch.from_numpy(maps["stacked, 2 numbers"]), fashion["test"].labels[:2000], fashion["test"].class_names)
+points = torch.from_numpy(maps["stacked, 2 numbers"])
+names = fashion["test"].class_names
+widgets.latent_map(flat[1], points, fashion["test"].labels[:2000], names)
 
 # %% [markdown]
 # ## 6. t-SNE: beautiful, and easy to over-read
 #
-# **t-SNE** (van der Maaten and Hinton, 2008) makes maps and nothing else. It moves points about in the plane until those that
-# were neighbours in many dimensions are neighbours again. We give it the ten-number codes of the hourglass from section 3, of
+# **t-SNE** (van der Maaten and Hinton, 2008) makes maps and nothing else. It moves
+# points about in the plane until those that were neighbours in many dimensions are
+# neighbours again. We give it the ten-number codes of the hourglass from section 3, of
 # 2,000 test images. Beside it: the same method on pure noise.
 
 # %%
 from sklearn.manifold import TSNE, trustworthiness
 
-codes = apply_in_batches(stacked[0], shown).numpy()  # (2000, 10)
-maps["t-SNE of 10 numbers"] = TSNE(perplexity=30, init="pca", random_state=0).fit_transform(codes)
-noise = np.random.default_rng(0).standard_normal((500, 10))  # one Gaussian cloud: no groups
-noise_map = TSNE(perplexity=3, init="pca", random_state=0).fit_transform(noise)
 
+def t_sne(points, perplexity):
+    method = TSNE(perplexity=perplexity, init="pca", random_state=0)
+    return method.fit_transform(points)
+
+
+codes = apply_in_batches(stacked[0], shown).numpy()  # (2000, 10)
+maps["t-SNE of 10 numbers"] = t_sne(codes, perplexity=30)
+noise = np.random.default_rng(0).standard_normal((500, 10))  # one cloud, no groups
+noise_map = t_sne(noise, perplexity=3)
+
+# %% [markdown]
+# The two maps that it makes:
+
+# %%
 fig, axes = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
 scatter(axes[0], maps["t-SNE of 10 numbers"])
-axes[0].set(title="codes of clothes, perplexity 30", xlabel="t-SNE 1", ylabel="t-SNE 2")
 axes[1].scatter(*noise_map.T, s=9, color="#555555")
-axes[1].set(title="Gaussian noise, perplexity 3", xlabel="t-SNE 1", ylabel="t-SNE 2")
-fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", markerscale=2.5)
+titles = ("codes of clothes, perplexity 30", "Gaussian noise, perplexity 3")
+for ax, title in zip(axes, titles):
+    ax.set(title=title, xlabel="t-SNE 1", ylabel="t-SNE 2")
+legend(fig, axes[0])
+
 plots.finish(
     fig,
-    "Left, groups that are there; right, clumps that t-SNE made out of a single cloud",
-    "t-SNE maps. Left: 2,000 images in islands that follow the classes. Right: 500 points of structureless noise, "
-    "which nevertheless form small clumps and strings.",
+    title="Left, groups that are there; right, clumps that t-SNE made out of a "
+    "single cloud",
+    caption="Left: 2,000 images in islands that follow the classes. Right: 500 points "
+    "of structureless noise, which nevertheless form small clumps and strings.",
 )
 
 # %% [markdown]
-# > **Pitfall.** In a t-SNE map the *size* of an island, the *distance* between islands and the *emptiness* between them mean
-# > nothing; small clumps may be made of noise. Change the perplexity and the seed before you believe a shape. And t-SNE has
+# > **Pitfall.** In a t-SNE map the *size* of an island, the *distance* between islands
+# > and the *emptiness* between them may mean nothing; small clumps may be made of
+# > noise. Change the perplexity and the seed before you believe a shape. And t-SNE has
 # > no encoder for a new image and no decoder back: it is a way to look, not a code.
 #
-# How honest is each map? Two measures: do neighbours share a class, and **trustworthiness**: are neighbours on the map
-# neighbours among the 784 pixels (1 = always)?
+# How honest is each map? Two measures: do neighbours share a class, and
+# **trustworthiness**: are neighbours on the map neighbours among the 784 pixels (1 =
+# always, as for the pixels themselves)?
 
 # %%
-everything = {"784 pixels": shown.flatten(1).numpy(), "stacked, 10 numbers": codes, **maps}
-pixels = everything["784 pixels"]
-honest = pd.DataFrame({
-    name: {
+pixels = shown.flatten(1).numpy()
+everything = {"784 pixels": pixels, "stacked, 10 numbers": codes, **maps}
+rows = {}
+for name, points in everything.items():
+    agreement, deviation = neighbours_agree(points)
+    rows[name] = {
         "numbers": points.shape[1],
-        "neighbours agree": "{:.3f} ± {:.3f}".format(*neighbours_agree(points)),
-        "trustworthiness": f"{trustworthiness(pixels, points, n_neighbors=10):.3f}" if points is not pixels else "1 (itself)",
-        "encodes a new image": "no" if "t-SNE" in name else "yes",
-        "draws an image from a code": "no" if "t-SNE" in name else "yes",
+        "neighbours agree": agreement,
+        "±": deviation,
+        "trustworthiness": trustworthiness(pixels, points, n_neighbors=10),
     }
-    for name, points in everything.items()
-}).T
-honest
+honest = pd.DataFrame(rows).T.astype({"numbers": int})
+both_ways = ["no" if "t-SNE" in name else "yes" for name in honest.index]
+honest["encodes new images, and draws"] = both_ways
+honest.round(3)
 
 # %% [markdown]
-# Read the column of neighbours from the top: from 784 pixels to ten numbers nothing is lost that the deviation would not cover,
-# from ten to two something, and with PCA very much. t-SNE draws the most faithful flat map, because that is all it is asked to do; it needs the whole set at once, and
-# cannot place image 2,001. The autoencoder's map is less tidy, and works in both directions.
+# Read the column of neighbours from the top: from 784 pixels to ten numbers nothing is
+# lost that the deviation would not cover, from ten to two something, and with PCA very
+# much. t-SNE draws the most faithful flat map, because that is all it is asked to do;
+# it needs the whole set at once, and cannot place image 2,001. The autoencoder's map is
+# less tidy, and works in both directions.
 #
-# <details><summary><b>Check yourself.</b> You must shrink a million images to 20 numbers each, on a machine without a GPU, today, and tomorrow
-# another thousand arrive. Which method first?</summary>
+# <details><summary><b>Check yourself.</b> You must shrink a million images to 20
+# numbers each, on a machine without a GPU, today, and tomorrow another thousand arrive.
+# Which method first?</summary>
 #
-# PCA: seconds, one answer, encodes new images, and the baseline for all others. If its error at 20 numbers is too large, a
-# stacked or convolutional autoencoder has most to offer at exactly such small sizes (section 3). t-SNE cannot take tomorrow's
-# images.
+# PCA: seconds, one answer, encodes new images, and the baseline for all others. If its
+# error at 20 numbers is too large, a stacked or convolutional autoencoder has most to
+# offer at exactly such small sizes (section 3). t-SNE cannot take tomorrow's images.
 # </details>
 #
-# <details><summary><b>Check yourself.</b> Two trainings of the same stacked model give maps that look different. Is one of them wrong?</summary>
+# <details><summary><b>Check yourself.</b> Two trainings of the same stacked model give
+# maps that look different. Is one of them wrong?</summary>
 #
-# Not for that reason. As in section 2, the error does not care how the code is turned, stretched or bent, as long as the
-# decoder undoes it. Compare errors, or who is whose neighbour.
+# Not for that reason. As in section 2, the error does not care how the code is turned,
+# stretched or bent, as long as the decoder undoes it. Compare errors, or who is whose
+# neighbour.
 # </details>
 
 # %% [markdown]
 # ## What you have seen
 #
-# 1. Variance runs out early and then slowly for the clothes, evenly and then fast for the digits; a share of variance is a
-#    statement about squared pixels.
-# 2. A linear autoencoder turns into PCA's subspace, angle by angle, but not into PCA's axes; and it never beats PCA.
-# 3. Bending pays most when the code is small, and a last layer that suits the pictures pays when it is wide; a narrow hourglass
-#    then falls behind PCA, and ReLU codes waste units.
-# 4. Which data set "needs more dimensions" depends on the error asked for: the curves cross.
-# 5. Two-dimensional maps: PCA's, an autoencoder's, t-SNE's, and what each may be read for.
+# 1. Variance runs out early and then slowly for the clothes, evenly and then fast for
+#    the digits; a share of variance is a statement about squared pixels.
+# 2. A linear autoencoder turns into PCA's subspace, angle by angle, but not into PCA's
+#    axes; and it never beats PCA.
+# 3. Bending pays most when the code is small, and a last layer that suits the pictures
+#    pays when it is wide; a narrow hourglass then falls behind PCA, and ReLU codes
+#    waste units.
+# 4. Which data set "needs more dimensions" depends on the error asked for: the curves
+#    cross.
+# 5. Two-dimensional maps: PCA's, an autoencoder's, t-SNE's, and what each may be read
+#    for.
 #
-# **Next**: the map has empty regions, and the decoder has never been told what to draw there. [Lesson
-# 8](08_variational.ipynb) makes the space a place. **Exercise**: find the best code size of a *denoising* autoencoder
-# yourself in the [latent sweep on Fashion-MNIST](../exercises/latent_sweep_fashion_mnist/latent_sweep_fashion_mnist.ipynb),
-# then see [on MNIST](../exercises/latent_sweep_mnist/latent_sweep_mnist.ipynb) whether its curves cross, too.
+# **Next**: the map has empty regions, and the decoder has never been told what to draw
+# there. [Lesson 8](08_variational.ipynb) makes the space a place.
+#
+# **Exercise**: find the best code size of a *denoising* autoencoder yourself in the
+# latent sweep on [Fashion-MNIST][sweep], then see on [MNIST][digits] whether its curves
+# cross, too.
+#
+# [sweep]: ../exercises/latent_sweep_fashion_mnist/latent_sweep_fashion_mnist.ipynb
+# [digits]: ../exercises/latent_sweep_mnist/latent_sweep_mnist.ipynb
