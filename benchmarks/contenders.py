@@ -159,8 +159,7 @@ class Limit(Torch):
         from course_utils.engine import speed
 
         x, device = images("train")[:BATCH].clone(), torch.device("cpu")
-        speed.place(self.model, None, device, training=True)
-        optimizer = speed.adam(self.model, LR, device)
+        optimizer = speed.adam(self.model, LR)
         with speed.switched_on(device):
             start = time.perf_counter()
             for _ in range(epochs * -(-self.n // BATCH)):
@@ -203,23 +202,11 @@ class Keras:
 
 
 def without(target: str, value):
-    """`fit` with one switch taken out, to measure what it brings; a value may be named, too."""
-
-    def patch(self):
-        import torch
-
-        return mock.patch(target, getattr(torch, value) if isinstance(value, str) else value)
-
-    return type("FitWithout", (Fit,), {"without": patch})
+    """`fit` with one switch taken out, to measure what it brings."""
+    return type("FitWithout", (Fit,), {"without": lambda self: mock.patch(target, value)})
 
 
-def torchs_adam(model, lr, device):
-    import torch
-
-    return torch.optim.Adam(model.parameters(), lr=lr, fused=True)
-
-
-def plain_adam(model, lr, device):
+def plain_adam(model, lr):
     import torch
 
     return torch.optim.Adam(model.parameters(), lr=lr)
@@ -228,12 +215,8 @@ def plain_adam(model, lr, device):
 CONTENDERS = {
     "fit": Fit, "limit": Limit, "plain loop": Plain,
     "PyTorch, DataLoader": Loader, "Lightning": Lightning, "Keras on JAX": Keras, "Keras on torch": Keras,
-    "without bf16": without("course_utils.engine.speed._has_bf16", lambda: False),
-    "without the lean step": without("course_utils.engine.speed.adam", torchs_adam),
+    "without bf16": without("course_utils.engine.speed.has_bf16", lambda: False),
     "without fused Adam": without("course_utils.engine.speed.adam", plain_adam),
-    "without channels-last": without("torch.channels_last", "contiguous_format"),
-    "without kept memory": without("course_utils.engine.speed._keep_memory", lambda *_: None),
-    "without flushing": without("torch.set_flush_denormal", lambda _: None),
 }
 
 

@@ -25,7 +25,6 @@ def denoising(corruptor: Callable[[Tensor], Tensor]) -> Loss:
     def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         return F.mse_loss(_same_shape(model(corruptor(images)), images), images)
 
-    loss.__qualname__ = f"denoising({getattr(corruptor, '__qualname__', corruptor)})"
     return loss
 
 
@@ -48,7 +47,6 @@ def elbo(beta: float = 1.0) -> Loss:
         kl = (mu**2 + log_var.exp() - 1 - log_var).sum() / 2
         return (distortion + beta * kl) / len(images)
 
-    loss.__qualname__ = f"elbo({beta})"
     return loss
 
 
