@@ -1,27 +1,34 @@
-# %% [markdown]
+# %% [markdown] question="Can the space become a place?" source="seminar, 4.3"
 # # 8. The variational autoencoder: make the space a place
 #
-# Lesson 4 drew new garments by guessing codes, and most guesses failed: between the codes of real images lie regions in which
-# the decoder was never trained. Lesson 7 saw them as empty patches on the map. This lesson changes the training so that there
-# are no such patches: a code drawn from a bell curve, without looking at any image, shall decode to a garment.
+# Lesson 4 drew new garments by guessing codes, and most guesses failed: between the
+# codes of real images lie regions in which the decoder was never trained. Lesson 7 saw
+# them as empty patches on the map. This lesson changes the training so that there are
+# no such patches: a code drawn from a bell curve, without looking at any image, shall
+# decode to a garment.
 #
 # After this lesson you will be able to
 #
-# 1. say what an encoder with µ and log σ² puts out, and how a gradient passes through a random draw;
-# 2. write the loss, its two sums and its one mean, and check its KL term against sampling;
+# 1. say what an encoder with µ and log σ² puts out, and how a gradient passes through a
+#    random draw;
+# 2. write the loss, its two sums and its one mean, and check its KL term against
+#    sampling;
 # 3. draw new images from N(0, I), and judge them by a measure whose weakness you know;
-# 4. count the units that a model uses, and recognise posterior collapse that a healthy loss curve hides.
+# 4. count the units that a model uses, and recognise posterior collapse that a healthy
+#    loss curve hides.
 #
-# **Time**: about 50 minutes to read and answer; the code runs for under two minutes on two cores, without a GPU.
-# **You need**: lesson 1, and the failures of [lesson 4](04_sampling.ipynb). New words are in the [glossary](../GLOSSARY.md).
+# **Time**: about 50 minutes to read and answer; the code runs for under two minutes on
+# two cores, without a GPU. **You need**: lesson 1, and the failures of [lesson
+# 4](04_sampling.ipynb). New words are in the [glossary](../GLOSSARY.md).
 
 # %% [markdown]
 # ## 1. Where the plain autoencoder keeps its codes
 #
-# We train the stacked autoencoder with 20 code numbers and look at the numbers: where in the 20-dimensional space do images
-# live?
+# We train the stacked autoencoder with 20 code numbers and look at them: where in the
+# 20-dimensional space do images live?
 #
-# **Predict.** We never told the encoder how large its numbers should be. What is their standard deviation, roughly?
+# **Predict.** We never told the encoder how large its numbers should be. What is their
+# standard deviation, roughly?
 
 # %% tags=["prediction"]
 my_deviation = 1.0
@@ -34,7 +41,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from course_utils import models, plots, training
+from course_utils import losses, models, plots, training
 from course_utils.data import load_images, one_of_each
 from course_utils.metrics import PCABaseline, apply_in_batches, reconstruction_error
 
@@ -42,17 +49,23 @@ train = load_images("FashionMNIST", "train")
 validation = load_images("FashionMNIST", "validation")
 test = load_images("FashionMNIST", "test")
 ten = one_of_each(test)
+print(f"{len(train):,} training images ({train.source} data)")
 
+# %% [markdown]
+# Six epochs, then the codes of all training images:
+
+# %%
 K = 20
 torch.manual_seed(0)
 plain = models.stacked_autoencoder(K)
 training.fit(plain, train, epochs=6)
 plain_codes = apply_in_batches(plain[0], train.images)  # (N, 20)
 deviation = float(plain_codes.std(dim=0).mean())
-print(f"{len(train):,} images ({train.source} data)    your guess: {my_deviation}    measured: {deviation:.1f}")
+print(f"your guess: {my_deviation}    measured: {deviation:.1f}")
 
 # %% [markdown]
-# What does the decoder make of codes that we draw ourselves, from the standard normal distribution?
+# What does the decoder make of codes that we draw ourselves, from the standard normal
+# distribution?
 
 # %%
 torch.manual_seed(0)
@@ -60,35 +73,48 @@ with torch.no_grad():
     from_normal = plain[1](torch.randn(10, K))
     reconstructed = plain(ten.images)
 plots.image_rows(
-    {"original": ten.images, "reconstructed": reconstructed, "decoded from N(0, I)": from_normal},
-    f"A good autoencoder and a bad generator: its codes have a deviation of {deviation:.1f}, ours of 1",
-    "Top: ten test images. Middle: their reconstructions, recognisable. Bottom: ten codes drawn from a standard normal "
-    "distribution, decoded; grey blobs that are no garments.",
+    {
+        "original": ten.images,
+        "reconstructed": reconstructed,
+        "decoded from N(0, I)": from_normal,
+    },
     columns=ten.class_names,
+    title="A good autoencoder and a bad generator: "
+    f"its codes have a deviation of {deviation:.1f}, ours of 1",
+    caption="Ten test images, their recognisable reconstructions, and ten codes drawn "
+    "from a standard normal distribution, decoded: grey blobs, no garments.",
 )
 
 # %% [markdown]
-# The reconstructions are fine and the random codes decode to fog. Nothing in the reconstruction loss says *where* codes
-# should lie, how large they are, or that the space between them should mean anything. We have an address book without a city
-# map.
+# The reconstructions are fine and the random codes decode to fog. Nothing in the
+# reconstruction loss says *where* codes should lie, how large they are, or that the
+# space between them should mean anything. We have an address book without a city map.
 #
-# Two wishes, then. First: a code's *neighbourhood* should decode to the same image, so that there are no gaps. Second: all
-# codes together should fill a region that we know, so that we can draw from it. The variational autoencoder (Kingma and
-# Welling, 2014) writes both into the loss.
+# Two wishes, then. First: a code's *neighbourhood* should decode to the same image, so
+# that there are no gaps. Second: all codes together should fill a region that we know,
+# so that we can draw from it. The variational autoencoder (Kingma and Welling, 2014)
+# writes both into the loss.
 
 # %% [markdown]
 # ## 2. A cloud instead of a point
 #
-# The encoder puts out *two* numbers for each code unit: a mean $\mu$ and the logarithm of a variance, $\log\sigma^2$.
-# Together they describe a small Gaussian cloud, and the decoder must draw the image from *any* point of it.
+# The encoder puts out *two* numbers for each code unit: a mean $\mu$ and the logarithm
+# of a variance, $\log\sigma^2$. Together they describe a small Gaussian cloud, and the
+# decoder must draw the image from *any* point of it.
 #
-# Why the logarithm? A linear layer may return any real number, a variance must be positive, and $e^{\log\sigma^2}$ always is.
+# Why the logarithm? A linear layer may return any real number, a variance must be
+# positive, and $e^{\log\sigma^2}$ always is.
+
 
 # %%
 class VariationalEncoder(nn.Module):
     def __init__(self, latent_dim):
         super().__init__()
-        self.body = nn.Sequential(nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU())
+        self.body = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(784, 256), nn.ReLU(),
+            nn.Linear(256, 128), nn.ReLU(),
+        )  # fmt: skip
         self.mu = nn.Linear(128, latent_dim)
         self.log_var = nn.Linear(128, latent_dim)
 
@@ -104,9 +130,10 @@ class VariationalEncoder(nn.Module):
 
 
 # %% [markdown]
-# The last line is the **reparameterisation trick**. A draw from $N(\mu, \sigma^2)$ could be had from a random generator
-# directly, but then no gradient gets back to $\mu$ and $\sigma$: a generator has no slope. So we draw a standard normal
-# $\varepsilon$, on which nothing depends, and *compute* $z = \mu + \sigma\varepsilon$. We try both ways.
+# The last line is the **reparameterisation trick**. A draw from $N(\mu, \sigma^2)$
+# could be had from a random generator directly, but then no gradient gets back to $\mu$
+# and $\sigma$: a generator has no slope. So we draw a standard normal $\varepsilon$, on
+# which nothing depends, and *compute* $z = \mu + \sigma\varepsilon$. We try both ways.
 
 # %%
 mu = torch.tensor([0.5], requires_grad=True)
@@ -114,38 +141,57 @@ log_var = torch.tensor([-1.0], requires_grad=True)
 sigma = torch.exp(log_var / 2)
 
 drawn = torch.distributions.Normal(mu, sigma).sample()
-print(f"drawn directly:    a gradient can pass: {drawn.requires_grad}")
 epsilon = torch.randn(1)
 z = mu + sigma * epsilon
-z.backward()
-print(f"reparameterised:   a gradient can pass: {z.requires_grad};  dz/dµ = {mu.grad.item():.2f},  "
-      f"dz/d(log σ²) = {log_var.grad.item():.3f} = σε/2 = {(sigma * epsilon / 2).item():.3f}")
+print(f"drawn directly:    a gradient can pass: {drawn.requires_grad}")
+print(f"reparameterised:   a gradient can pass: {z.requires_grad}")
 
 # %% [markdown]
-# > **Pitfall.** `torch.exp(log_var)` is the *variance*; the noise must be multiplied by the *deviation*, `torch.exp(log_var /
-# > 2)`. With the half forgotten the model still trains, and no error message comes. Only a test of the draw's variance notices.
+# And the slopes are those that the formula gives: 1 for $\mu$, and
+# $\sigma\varepsilon/2$ for $\log\sigma^2$.
+
+# %%
+z.backward()
+print(f"dz/dµ        = {mu.grad.item():.3f}")
+print(f"dz/d(log σ²) = {log_var.grad.item():.3f}")
+print(f"σε/2         = {(sigma * epsilon / 2).item():.3f}")
+
+# %% [markdown]
+# > **Pitfall.** `torch.exp(log_var)` is the *variance*; the noise must be multiplied by
+# > the *deviation*, `torch.exp(log_var / 2)`. With the half forgotten the model still
+# > trains, and no error message comes. Only a test of the draw's variance notices.
 #
-# <details><summary><b>Check yourself.</b> Without anything else in the loss, what would training do with σ?</summary>
+# <details><summary><b>Check yourself.</b> Without anything else in the loss, what would
+# training do with σ?</summary>
 #
-# Shrink it. Noise only makes the decoder's task harder, so the reconstruction loss pushes σ towards zero, and we are back at
-# the plain autoencoder. Section 3's term holds against it.
+# Shrink it. Noise only makes the decoder's task harder, so the reconstruction loss
+# pushes σ towards zero, and we are back at the plain autoencoder. Section 3's term
+# holds against it.
 # </details>
 
 # %% [markdown]
 # ## 3. The price of leaving the middle
 #
-# The second wish says: all clouds together should look like $N(0, I)$. For each image we charge the distance of its own cloud
-# from $N(0, I)$, measured as a **Kullback-Leibler divergence**. For Gaussians it can be written down, unit by unit, in nats:
+# The second wish says: all clouds together should look like $N(0, I)$. For each image
+# we charge the distance of its own cloud from $N(0, I)$, measured as a
+# **Kullback-Leibler divergence**. For Gaussians it can be written down, unit by unit,
+# in nats:
 #
-# $$\mathrm{KL}\big(N(\mu,\sigma^2)\,\|\,N(0,1)\big) = \tfrac12\big(\mu^2 + \sigma^2 - 1 - \log\sigma^2\big)$$
+# $$
+# \mathrm{KL}\big(N(\mu,\sigma^2)\,\|\,N(0,1)\big)
+# = \tfrac12\big(\mu^2 + \sigma^2 - 1 - \log\sigma^2\big)
+# $$
 #
-# It is zero for $\mu=0,\ \sigma=1$ and positive otherwise. Formulas are easily copied wrongly, so check it: by definition, KL
-# is the mean of $\log q(z) - \log p(z)$ over draws $z$ from $q$.
+# It is zero for $\mu=0,\ \sigma=1$ and positive otherwise. Formulas are easily copied
+# wrongly, so check it: by definition, KL is the mean of $\log q(z) - \log p(z)$ over
+# draws $z$ from $q$.
 #
-# **Predict.** How many draws does it take until sampling agrees with the formula within one per cent?
+# **Predict.** How many draws does it take until sampling agrees with the formula within
+# one per cent?
 
 # %% tags=["prediction"]
 my_draws = 100
+
 
 # %%
 def kl_closed_form(mu, log_var):
@@ -153,37 +199,51 @@ def kl_closed_form(mu, log_var):
     return (mu**2 + log_var.exp() - 1 - log_var) / 2
 
 
-torch.manual_seed(0)
 mu, log_var = torch.tensor(1.0), torch.tensor(-2.0)
 exact = float(kl_closed_form(mu, log_var))
-q, p = torch.distributions.Normal(mu, torch.exp(log_var / 2)), torch.distributions.Normal(0.0, 1.0)
+q = torch.distributions.Normal(mu, torch.exp(log_var / 2))
+p = torch.distributions.Normal(0.0, 1.0)
+from_torch = float(torch.distributions.kl_divergence(q, p))
+print(f"closed form {exact:.4f}    torch's own {from_torch:.4f}")
+
+# %% [markdown]
+# And by sampling, with more and more draws:
+
+# %%
+torch.manual_seed(0)
 rows = []
 for draws in (10, 100, 1_000, 10_000, 100_000, 1_000_000):
     z = q.sample((draws,))
     ratio = q.log_prob(z) - p.log_prob(z)
-    rows.append({"draws": draws, "sampled": float(ratio.mean()), "standard error": float(ratio.std() / draws**0.5)})
-check = pd.DataFrame(rows)
-check["off by"] = (check["sampled"] / exact - 1).map("{:+.2%}".format)
-enough = int((100 * float(ratio.std()) / exact) ** 2)  # standard error = 1 % of the value
-print(f"closed form {exact:.4f}    torch's own {float(torch.distributions.kl_divergence(q, p)):.4f}")
-print(f"your guess: {my_draws}    the standard error reaches one per cent after about {enough:,} draws")
-check.round(4)
+    mean, spread = float(ratio.mean()), float(ratio.std())
+    off = 100 * (mean / exact - 1)
+    row = {"draws": draws, "sampled": mean, "standard error": spread / draws**0.5}
+    rows.append(row | {"off by (%)": off})
+enough = int((100 * spread / exact) ** 2)  # standard error = 1 % of the value
+print(f"your guess: {my_draws}    a standard error of 1 %: about {enough:,} draws")
+pd.DataFrame(rows).round({"sampled": 4, "standard error": 4, "off by (%)": 2})
 
 # %% [markdown]
-# The estimate circles around the closed form and its error falls with the square root of the draws: a hundred times more work
-# for one more digit. With the closed form we get the exact value for nothing, in every batch, for every unit. That is why
-# nearly everybody uses Gaussians here.
+# The estimate circles around the closed form and its error falls with the square root
+# of the draws: a hundred times more work for one more digit. With the closed form we
+# get the exact value for nothing, in every batch, for every unit. That is why nearly
+# everybody uses Gaussians here.
 
 # %% [markdown]
 # ## 4. One loss: two sums, one mean
 #
 # The loss is minus the **ELBO**, the evidence lower bound, in nats for each image:
 #
-# $$\underbrace{\sum_{\text{784 pixels}} \text{cross-entropy}}_{\text{draw it well}}\;+\;\beta\underbrace{\sum_{\text{20 units}} \mathrm{KL}}_{\text{stay near }N(0,I)}\qquad\text{then the mean over the images of a batch.}$$
+# $$
+# \underbrace{\sum_{\text{784 pixels}} \text{cross-entropy}}_{\text{draw it well}}
+# \;+\;\beta\underbrace{\sum_{\text{20 units}} \mathrm{KL}}_{\text{stay near }N(0,I)}
+# \qquad\text{then the mean over the images of a batch.}
+# $$
 #
-# Sum over pixels, sum over units, mean over images: those three words decide whether the model works, as section 8 shows.
-# $\beta = 1$ is the bound itself. The pixel term reads a grey value as the chance of white; that is how the original paper
-# did it.
+# Sum over pixels, sum over units, mean over images: those three words decide whether
+# the model works, as section 8 shows. $\beta = 1$ is the bound itself. The pixel term
+# reads a grey value as the chance of white; that is how the original paper did it.
+
 
 # %%
 def elbo(beta=1.0):
@@ -191,40 +251,58 @@ def elbo(beta=1.0):
         mu, log_var = model[0].moments(images)
         z = mu + torch.exp(log_var / 2) * torch.randn_like(mu)
         reconstructed = model[1](z)
-        pixels = F.binary_cross_entropy(reconstructed, images, reduction="none").flatten(1)  # (N, 784)
+        pixels = F.binary_cross_entropy(reconstructed, images, reduction="none")
+        pixels = pixels.flatten(1)  # (N, 784)
         kl = kl_closed_form(mu, log_var)  # (N, latent_dim)
         return (pixels.sum(dim=1) + beta * kl.sum(dim=1)).mean()
 
     return loss
 
 
+# %% [markdown]
+# The decoder is the plain model's, untrained:
+
+# %%
 torch.manual_seed(0)
-variational = nn.Sequential(VariationalEncoder(K), models.stacked_autoencoder(K)[1])  # the plain model's decoder, untrained
+encoder, decoder = VariationalEncoder(K), models.stacked_autoencoder(K)[1]
+variational = nn.Sequential(encoder, decoder)
 history = training.fit(variational, train, elbo(), epochs=8, validation=validation)
 
 # %% [markdown]
-# Both are in the package from here on, as `models.variational_autoencoder(latent_dim)` and `losses.elbo(beta)`: we check
-# that the package's loss and ours agree, to the digit, before we rely on it.
+# Both are in the package from here on, as `models.variational_autoencoder(latent_dim)`
+# and `losses.elbo(beta)`. Before we rely on it, we check that the package's loss and
+# ours agree, with the same noise for both.
 
 # %%
-losses = []
+both = []
 for version in (elbo(), losses.elbo()):
-    torch.manual_seed(1)  # the same noise for both
+    torch.manual_seed(1)
     with torch.no_grad():
-        losses.append(version(variational, validation.images, validation.labels).item())
-print(f"ours {losses[0]:.4f}    the package's {losses[1]:.4f}    difference {abs(losses[0] - losses[1]):.1e} nats for each image")
+        loss = version(variational, validation.images, validation.labels)
+    both.append(loss.item())
+print(f"ours {both[0]:.4f}    the package's {both[1]:.4f} nats for each image")
+print(f"difference {abs(both[0] - both[1]):.1e}")
+
+# %% [markdown]
+# And how did the training go?
+
+# %%
+first, last = history.validation_loss[0], history.validation_loss[-1]
 history.plot(
-    f"The loss falls from {history.validation_loss[0]:.0f} to {history.validation_loss[-1]:.0f} nats, and cannot fall to zero",
-    "Minus the ELBO for each image after each epoch, training solid and validation dashed. A grey pixel has a "
-    "cross-entropy above zero even when drawn perfectly.",
+    title=f"The loss falls from {first:.0f} to {last:.0f} nats, "
+    "and cannot fall to zero",
+    caption="Minus the ELBO for each image, training solid and validation dashed. "
+    "A grey pixel has a cross-entropy above zero even when drawn perfectly.",
 )
 
 # %% [markdown]
-# > **Pitfall.** Do not read these nats as the likelihood of a grey image. Cross-entropy treats a pixel as a coin that shows
-# > black or white; for a pixel of .5 it is .69 at best, not 0. For comparing two such losses on the same images it serves
-# > well. (Loaiza-Ganem and Cunningham, 2019, give the correction.)
+# > **Pitfall.** Do not read these nats as the likelihood of a grey image. Cross-entropy
+# > treats a pixel as a coin that shows black or white; for a pixel of .5 it is .69 at
+# > best, not 0. For comparing two such losses on the same images it serves well.
+# > (Loaiza-Ganem and Cunningham, 2019, give the correction.)
 #
-# What did the second wish cost? The errors per pixel, in eval mode, beside lesson 1's baselines of the same size.
+# What did the second wish cost? The errors per pixel, in eval mode, beside lesson 1's
+# baselines of the same size.
 
 # %%
 pca = PCABaseline(train.images)
@@ -236,168 +314,237 @@ errors = {
 }
 plots.bars(
     errors,
-    f"The price of order: {errors['variational']:.4f} for the variational model, {errors['plain stacked']:.4f} for the "
-    "plain one with the same layers",
-    f"Validation error per pixel of four ways to keep {K} numbers (the mean image keeps none); one training each.",
-    ylabel="mean squared error per pixel", fmt="{:.4f}",
+    ylabel="mean squared error per pixel",
+    fmt="{:.4f}",
+    title=f"The price of order: {errors['variational']:.4f} for the variational model, "
+    f"{errors['plain stacked']:.4f} for the plain one with the same layers",
+    caption=f"Validation error of four ways to keep {K} numbers (the mean image keeps "
+    "none); one training each. The variational bar is higher than the plain one.",
 )
 
 # %% [markdown]
-# The variational model has to draw from a noisy code and pays for every nat that it stores; on the full data it therefore
-# reconstructs worse than the plain model, though it trained two epochs longer. (After a short training on the small sample
-# the difference may not show yet.) What the price bought is the next section.
+# The variational model has to draw from a noisy code and pays for every nat that it
+# stores; on the full data it therefore reconstructs worse than the plain model, though
+# it trained two epochs longer. (After a short training on the small sample the
+# difference may not show yet.) What the price bought is the next section.
 
 # %% [markdown]
 # ## 5. New images
 #
-# Beside the variational model we let lesson 4's ways compete, on the plain autoencoder: random codes from N(0, I); the
-# chapter's perturbation of real codes, `encoded * (1 + perturbation)`; and a mixture of ten Gaussians fitted on the training
+# Beside the variational model we let lesson 4's ways compete, on the plain autoencoder:
+# random codes from N(0, I); the chapter's perturbation of real codes,
+# `encoded * (1 + perturbation)`; and a mixture of ten Gaussians fitted on the training
 # codes. The variational model gets `torch.randn`, and nothing else.
 
 # %%
 from sklearn.mixture import GaussianMixture
 
-WAYS = ("plain, N(0, I)", "plain, perturbed", "plain, mixture", "variational from N(0, I)")
-mixture = GaussianMixture(10, reg_covar=1e-4, random_state=0).fit(plain_codes[:10_000].double().numpy())
+some_codes = plain_codes[:10_000].double().numpy()
+mixture = GaussianMixture(10, reg_covar=1e-4, random_state=0).fit(some_codes)
+
+
+def codes_of_mixture(n, seed):
+    codes = mixture.set_params(random_state=seed).sample(n)[0]
+    return torch.from_numpy(codes).float()[torch.randperm(n)]  # not sorted by Gaussian
+
+
+def perturbed(n):
+    encoded = plain[0](train.images[torch.randperm(len(train))[:n]])
+    perturbation = torch.randn_like(encoded)
+    return encoded * (1 + perturbation)
+
+
+# %% [markdown]
+# Four ways to a new image:
+
+# %%
+WAYS = {  # name: n and seed -> images (n, 1, 28, 28)
+    "plain, N(0, I)": lambda n, seed: plain[1](torch.randn(n, K)),
+    "plain, perturbed": lambda n, seed: plain[1](perturbed(n)),
+    "plain, mixture": lambda n, seed: plain[1](codes_of_mixture(n, seed)),
+    "variational from N(0, I)": lambda n, seed: variational[1](torch.randn(n, K)),
+}
 
 
 @torch.no_grad()
 def sample(way, n, seed):
-    """n new images (n, 1, 28, 28)."""
     torch.manual_seed(seed)
-    if way == "variational from N(0, I)":
-        return variational[1](torch.randn(n, K))
-    if way == "plain, N(0, I)":
-        return plain[1](torch.randn(n, K))
-    if way == "plain, perturbed":
-        encoded = plain[0](train.images[torch.randperm(len(train))[:n]])
-        perturbation = torch.randn_like(encoded)
-        return plain[1](encoded * (1 + perturbation))
-    codes = mixture.set_params(random_state=seed).sample(n)[0]
-    return plain[1](torch.from_numpy(codes).float()[torch.randperm(n)])
+    return WAYS[way](n, seed)
+
 
 # %% [markdown]
 # Twelve of each:
 
 # %%
+drawn = {way: sample(way, 12, seed=1) for way in WAYS}
 plots.image_rows(
-    {way: sample(way, 12, seed=1) for way in WAYS} | {"real": test.images[:12]},
-    "The plain model needs help to find its codes; the variational one draws garments from bare noise",
-    "Twelve samples of each way, not chosen, above twelve real test images.",
+    drawn | {"real": test.images[:12]},
+    title="The plain model needs help to find its codes; the variational one draws "
+    "garments from bare noise",
+    caption="Twelve samples of each way, not chosen, above twelve real test images.",
 )
 
 # %% [markdown]
-# Looking is not measuring. Lesson 4's measure was the distance to the nearest real image (root mean square per pixel). We
-# take it in two directions. From each of 1,000 samples to the nearest of 5,000 training images: do samples lie **close** to
-# real ones? And from each of 1,000 validation images (fewer in the small sample) to the nearest of the 1,000 samples:
-# **coverage**, are all kinds of garments there? Real images, measured in the same way, are the scale. The mean image, a
-# thousand times, is the trap.
+# Looking is not measuring. Lesson 4's measure was the distance to the nearest real
+# image (root mean square per pixel). We take it in two directions. From each of 1,000
+# samples to the nearest of 5,000 training images: do samples lie **close** to real
+# ones? And from each of 1,000 validation images (fewer in the small sample) to the
+# nearest of the 1,000 samples: **coverage**, are all kinds of garments there? Real
+# images, measured in the same way, are the scale. The mean image, a thousand times, is
+# the trap.
+
 
 # %%
 def nearest(images, pool):
-    """Mean over images of the distance (root mean square per pixel) to the nearest image of the pool."""
-    return float(torch.cdist(images.flatten(1), pool.flatten(1)).amin(dim=1).mean() / 28)  # 28 is the root of 784
+    """Mean distance (root mean square per pixel) to the nearest image of the pool."""
+    distances = torch.cdist(images.flatten(1), pool.flatten(1)) / 28  # sqrt(784) = 28
+    return float(distances.amin(dim=1).mean())
 
 
+def candidates(seed):
+    """1,000 images of each kind: real ones, the mean image, and each way's samples."""
+    rest = train.images[5000:]
+    order = torch.randperm(len(rest), generator=torch.Generator().manual_seed(seed))
+    mean_image = pca.mean.reshape(1, 1, 28, 28)
+    scale = {
+        "real images": rest[order[:1000]],
+        "the mean image, repeated": mean_image.expand(1000, -1, -1, -1),
+    }
+    return scale | {way: sample(way, 1000, seed) for way in WAYS}
+
+
+# %% [markdown]
+# Three draws of each, mean and deviation:
+
+# %%
 pool, asked = train.images[:5000], validation.images[:1000]
-measured = []
+rows = []
 for seed in range(3):
-    others = train.images[5000:][torch.randperm(len(train) - 5000, generator=torch.Generator().manual_seed(seed))[:1000]]
-    candidates = {"real images": others, "the mean image, repeated": pca.mean.reshape(1, 1, 28, 28).expand(1000, -1, -1, -1)}
-    candidates |= {way: sample(way, 1000, seed) for way in WAYS}
-    for way, new in candidates.items():
-        measured.append({"way": way, "closeness": nearest(new, pool), "coverage": nearest(asked, new)})
-measured = pd.DataFrame(measured).groupby("way", sort=False).agg(["mean", "std"])
+    for way, new in candidates(seed).items():
+        close, coverage = nearest(new, pool), nearest(asked, new)
+        rows.append({"way": way, "closeness": close, "coverage": coverage})
+measured = pd.DataFrame(rows).groupby("way", sort=False).agg(["mean", "std"])
 measured.round(4)
 
 # %% [markdown]
-# The same as a picture; to the lower left is near and complete.
+# The same as a picture; the lower left is near and complete.
 
 # %%
 fig, ax = plt.subplots(figsize=(8, 4.8), layout="constrained")
 for (way, row), marker in zip(measured.iterrows(), plots.MARKERS):
+    colour = plots.colour(way.replace("plain", "stacked"))
+    look = {"marker": marker, "markersize": 8, "capsize": 3, "linestyle": "none"}
+    look["color"] = "black" if way == "real images" else colour
     x, y = row["closeness"], row["coverage"]
-    colour = {"real images": "#000000"}.get(way, plots.colour(way.replace("plain", "stacked")))
-    ax.errorbar(x["mean"], y["mean"], y["std"], x["std"], marker=marker, markersize=8, capsize=3, linestyle="none",
-                color=colour, label=way)
-ax.set(xlabel="closeness: distance from a sample to the nearest training image",
-       ylabel="coverage: from a real image to the nearest sample")
+    ax.errorbar(x["mean"], y["mean"], y["std"], x["std"], label=way, **look)
+ax.set_xlabel("closeness: distance from a sample to the nearest training image")
+ax.set_ylabel("coverage: from a real image to the nearest sample")
 ax.legend(loc="best")
-cover, real = measured["coverage"]["mean"].loc[list(WAYS)], measured["coverage"]["mean"]["real images"]
+
+coverage = measured["coverage"]["mean"]
+cover, real = coverage[list(WAYS)], coverage["real images"]
 worst, best = cover.idxmax(), cover.idxmin()
 plots.finish(
     fig,
-    f"Coverage is best for “{best}” ({cover[best]:.3f}), worst for “{worst}” ({cover[worst]:.3f}); real images: {real:.3f}",
-    "Closeness (to the right is farther from every training image) against coverage (upwards is more kinds missed); "
-    "mean and deviation of three draws of 1,000.",
+    title=f"Coverage is best for “{best}” ({cover[best]:.3f}), "
+    f"worst for “{worst}” ({cover[worst]:.3f}); real images: {real:.3f}",
+    caption="To the right is farther from every training image, upwards more kinds are "
+    "missed; mean and deviation of three draws of 1,000.",
 )
 
 # %% [markdown]
-# Read the horizontal axis first: **real images lie farther from other real images than most samples do**, and the mean image,
-# which resembles no garment, lies about as near as they. Such a distance rewards blur, since a blurred image is half-way to
-# everything. A small distance is no proof of a good sample; one aims at the real images' value, not at zero.
+# Read the horizontal axis first: **real images lie farther from other real images than
+# most samples do**, and the mean image, which resembles no garment, lies about as near
+# as they. Such a distance rewards blur, since a blurred image is half-way to
+# everything. A small distance is no proof of a good sample; one aims at the real
+# images' value, not at zero.
 #
-# The vertical axis is harder to fool (though blur helps here, too): whoever draws one thing again and again misses the rest.
-# Random codes in the plain model do just that; the variational model, from bare noise, misses no more by this measure than a
-# thousand real images do. And the mixture of
-# Gaussians? It does at least as well, honestly measured: to know where the codes lie is worth much, and fitting a density
-# *afterwards* is a fair rival (Ghosh et al., 2020). But it needs a second model, fitted on stored codes; the variational one has
-# the density built in, and the map of the next section.
+# The vertical axis is harder to fool (though blur helps here, too): whoever draws one
+# thing again and again misses the rest. Random codes in the plain model do just that;
+# the variational model, from bare noise, misses no more by this measure than a thousand
+# real images do.
 #
-# > **Pitfall.** Never judge samples by one number, nor by the twelve prettiest. Ask what a cheat would score: here the mean
-# > image.
+# And the mixture of Gaussians? It does at least as well, honestly measured: to know
+# where the codes lie is worth much, and fitting a density *afterwards* is a fair rival
+# (Ghosh et al., 2020). But it needs a second model, fitted on stored codes; the
+# variational one has the density built in, and the map of the next section.
+#
+# > **Pitfall.** Never judge samples by one number, nor by the twelve prettiest. Ask
+# > what a cheat would score: here the mean image.
 
 # %% [markdown]
 # ## 6. A map without holes
 #
-# With two code units the whole space fits on a page. We cut the normal distribution into 15 × 15 equally likely squares and
-# decode the middle of each.
+# With two code units the whole space fits on a page. We cut the normal distribution
+# into 15 × 15 equally likely squares and decode the middle of each.
 
-# %% tags=["readme"]
-from scipy.stats import norm
-
+# %%
 torch.manual_seed(0)
 flat = models.variational_autoencoder(2)
 training.fit(flat, train, losses.elbo(), epochs=8)
 
-steps = torch.from_numpy(norm.ppf((np.arange(15) + 0.5) / 15)).float()  # from -1.83 to 1.83
-grid = torch.stack(torch.meshgrid(steps.flip(0), steps, indexing="ij")[::-1], dim=-1).reshape(-1, 2)  # (225, 2): right, up
+# %% [markdown]
+# The middle of each square, and what the decoder makes of it:
+
+# %%
+from scipy.stats import norm
+
+N = 15
+steps = torch.from_numpy(norm.ppf((np.arange(N) + 0.5) / N)).float()
+up, right = torch.meshgrid(steps.flip(0), steps, indexing="ij")  # upwards is more
+grid = torch.stack([right, up], dim=-1).reshape(-1, 2)  # (225, 2)
 with torch.no_grad():
-    drawn = flat[1](grid).reshape(15, 15, 28, 28)
+    drawn = flat[1](grid).reshape(N, N, 28, 28)
+sheet = drawn.permute(0, 2, 1, 3).reshape(N * 28, N * 28)
+
+# %% [markdown]
+# All of them on one sheet, dark on white:
+
+# %% tags=["readme"]
 fig, ax = plt.subplots(figsize=(7.5, 8), layout="constrained")
-ax.imshow(drawn.permute(0, 2, 1, 3).reshape(15 * 28, 15 * 28), cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
-middles = np.arange(15)[::2] * 28 + 14
+ax.imshow(sheet, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+middles = np.arange(N)[::2] * 28 + 14
 ax.set_xticks(middles, [f"{value:.1f}" for value in steps[::2]])
 ax.set_yticks(middles, [f"{value:.1f}" for value in steps.flip(0)[::2]])
 ax.set(xlabel="first number of the code", ylabel="second number of the code")
+
 plots.finish(
     fig,
-    "One sheet, all garments: each passes into the next, through pale mixtures in the middle",
-    "225 images decoded from a grid of two-dimensional codes (dark on white). Shoes, bags, trousers, tops and coats "
-    "have regions that pass into one another; in the middle, where several meet, the images are pale.",
+    title="One sheet, all garments: each passes into the next, "
+    "through pale mixtures in the middle",
+    caption="225 images decoded from a grid of two-dimensional codes. Shoes, bags, "
+    "trousers, tops and coats pass into one another; the middle is pale.",
 )
 
 # %% [markdown]
-# Walk from one corner to another. One garment turns into the next, sometimes through something that nobody would wear: where
-# shoes border on trousers there is no garment, but the decoder must draw one, and draws a pale average of both. There are no
-# cliffs; that is what the noise in the code enforces. The whole sheet is used; that is what the KL term enforces.
+# Walk from one corner to another. One garment turns into the next, sometimes through
+# something that nobody would wear: where shoes border on trousers there is no garment,
+# but the decoder must draw one, and draws a pale average of both. There are no cliffs;
+# that is what the noise in the code enforces. The whole sheet is used; that is what the
+# KL term enforces.
 
 # %% [markdown]
 # ## 7. Which units work?
 #
-# Our larger model has twenty units. Does it use them? A unit that works has a $\mu$ that differs from image to image. Burda,
-# Grosse and Salakhutdinov (2016) call a unit **active** when the variance of $\mu$ over the images exceeds .01.
+# Our larger model has twenty units. Does it use them? A unit that works has a $\mu$
+# that differs from image to image. Burda, Grosse and Salakhutdinov (2016) call a unit
+# **active** when the variance of $\mu$ over the images exceeds .01.
 #
 # **Predict.** How many of the twenty are active?
 
 # %% tags=["prediction"]
 my_active = 20
 
+# %% [markdown]
+# First the clouds of all images, a batch at a time:
+
+
 # %% tags=["beta-table"]
 @torch.no_grad()
 def moments_of(model, images):
-    """mu and log sigma^2 for all images, a batch at a time: each (N, latent_dim)."""
-    return tuple(torch.cat(parts) for parts in zip(*(model[0].moments(batch) for batch in images.split(1000))))
+    """mu and log sigma^2 for all images, each (N, latent_dim)."""
+    batches = [model[0].moments(batch) for batch in images.split(1000)]
+    return tuple(torch.cat(moments) for moments in zip(*batches))
 
 
 # %% [markdown]
@@ -409,58 +556,83 @@ spread = mu.var(dim=0)
 order = spread.argsort(descending=True)
 active = int((spread > 0.01).sum())
 kl_of_unit = kl_closed_form(mu, log_var).mean(dim=0)
+print(f"your guess: {my_active}    active units: {active} of {K}")
+print(f"KL in all: {kl_of_unit.sum():.1f} nats for each image")
 
+# %% [markdown]
+# Unit by unit, the most active first:
+
+# %%
 fig, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
-axes[0].bar(range(1, K + 1), spread[order], color=plots.colour("variational"))
+rank, brown = range(1, K + 1), plots.colour("variational")
+axes[0].bar(rank, spread[order], color=brown)
 axes[0].axhline(0.01, linestyle="--", color="black", label="active above .01")
-axes[0].set(xlabel="code unit, most active first", ylabel="variance of µ over images", yscale="log", xticks=range(1, K + 1, 2))
+axes[0].set(ylabel="variance of µ over images", yscale="log")
+axes[0].set(xlabel="code unit, most active first", xticks=rank[::2])
 axes[0].legend()
-axes[1].bar(range(1, K + 1), kl_of_unit[order], color=plots.colour("variational"))
-axes[1].set(xlabel="code unit, same order", ylabel="KL (nats for each image)", xticks=range(1, K + 1, 2))
-print(f"your guess: {my_active}    active units: {active} of {K}    KL in all: {kl_of_unit.sum():.1f} nats for each image")
+axes[1].bar(rank, kl_of_unit[order], color=brown)
+axes[1].set(ylabel="KL (nats for each image)")
+axes[1].set(xlabel="code unit, same order", xticks=rank[::2])
+
+busiest = int((kl_of_unit > 0.1).sum())
 plots.finish(
     fig,
-    f"{active} of {K} units are active; the busiest {int((kl_of_unit > 0.1).sum())} carry nearly all that is known of an image",
-    "Left: variance of each unit's mean over the validation images, logarithmic, with the limit of .01. Right: KL of "
-    "the same units. A few units are far above the rest.",
+    title=f"{active} of {K} units are active; the busiest {busiest} carry nearly all "
+    "that is known of an image",
+    caption="Left: variance of each unit's mean over the validation images, with the "
+    "limit of .01. Right: KL of the same units. A few units are far above the rest.",
 )
 
 # %% [markdown]
-# A unit at rest costs nothing: with $\mu = 0$ and $\sigma = 1$ for every image its KL is zero, its number is pure noise, and
-# the decoder has learned to ignore it. The model chose for itself how many numbers it needs at this price for a nat. A
-# **traversal** makes it visible: hold a code, move a single unit from −3 to 3, decode.
+# A unit at rest costs nothing: with $\mu = 0$ and $\sigma = 1$ for every image its KL
+# is zero, its number is pure noise, and the decoder has learned to ignore it. The model
+# chose for itself how many numbers it needs at this price for a nat. A **traversal**
+# makes it visible: hold a code, move a single unit from −3 to 3, decode.
 
 # %%
-chosen = [*order[:4].tolist(), int(order[-1])]
-start = mu[int((validation.labels == validation.class_names.index("Pullover")).nonzero()[0, 0])]
+pullovers = validation.labels == validation.class_names.index("Pullover")
+start = mu[int(pullovers.nonzero()[0, 0])]  # the code of the first pullover
 values = torch.linspace(-3, 3, 9)
-rows, change = {}, []
-for rank, unit in zip((1, 2, 3, 4, K), chosen):
-    codes = start.repeat(9, 1)
+
+
+@torch.no_grad()
+def traverse(unit):
+    codes = start.repeat(len(values), 1)
     codes[:, unit] = values
-    with torch.no_grad():
-        rows[f"unit no. {rank}"] = variational[1](codes)
-    change.append(float((rows[f"unit no. {rank}"][-1] - rows[f"unit no. {rank}"][0]).square().mean()))
+    return variational[1](codes)
+
+
+rows = {f"unit no. {i + 1}": traverse(order[i]) for i in (0, 1, 2, 3, K - 1)}
+change = [float((row[-1] - row[0]).square().mean()) for row in rows.values()]
+
+# %% [markdown]
+# The four most active units, and the least active one:
+
+# %%
 plots.image_rows(
     rows,
-    f"From end to end a busy unit changes the picture by up to {max(change[:4]):.3f} (squared, per pixel), the quietest "
-    f"by {change[-1]:.4f}",
-    "One pullover's code; in each row a single unit runs from -3 to 3. Upper rows: the four most active units change "
-    "shape, brightness or kind. Last row: the least active unit.",
     columns=[f"{value:.1f}" for value in values],
+    title=f"From end to end a busy unit changes the picture by up to "
+    f"{max(change[:4]):.3f} (squared, per pixel), the quietest by {change[-1]:.4f}",
+    caption="One pullover's code; in each row a single unit runs from -3 to 3. Busy "
+    "units change shape, brightness or kind; the last row hardly changes.",
 )
 
 # %% [markdown]
 # ## 8. The mistake that a loss curve hides
 #
-# Now change one word. In much public code the reconstruction term is PyTorch's `F.mse_loss(reconstructed, images)`, which
-# takes the *mean* over pixels, while the KL term is a sum. It looks harmless: only a constant factor. We write the loss with
-# its first term left open, and train with that.
+# Now change one word. In much public code the reconstruction term is PyTorch's
+# `F.mse_loss(reconstructed, images)`, which takes the *mean* over pixels, while the KL
+# term is a sum. It looks harmless: only a constant factor. We write the loss with its
+# first term left open, and train with that.
 #
 # **Predict.** How many of the twenty units will be active?
 
 # %% tags=["prediction"]
 my_active_with_mean = 10
+
+# %% [markdown]
+# The two sums, and the mistake:
 
 # %% tags=["beta-table"]
 from torch.nn import functional as F
@@ -468,13 +640,26 @@ from torch.nn import functional as F
 from course_utils import models, training
 from course_utils.metrics import reconstruction_error
 
+
+def summed_cross_entropy(drawn, images):
+    return F.binary_cross_entropy(drawn, images, reduction="sum") / len(images)
+
+
+def summed_squared_error(drawn, images):
+    return F.mse_loss(drawn, images, reduction="sum") / len(images)
+
+
 DISTORTION = {  # of a batch, for each image
-    "cross-entropy, summed": lambda drawn, images: F.binary_cross_entropy(drawn, images, reduction="sum") / len(images),
-    "squared error, summed": lambda drawn, images: F.mse_loss(drawn, images, reduction="sum") / len(images),
+    "cross-entropy, summed": summed_cross_entropy,
+    "squared error, summed": summed_squared_error,
     "squared error, averaged": F.mse_loss,  # the mistake
 }
 
+# %% [markdown]
+# The loss takes one of them as its first term:
 
+
+# %% tags=["beta-table"]
 def balanced(distortion, beta):
     def loss(model, images, labels):
         mu, log_var = model[0].moments(images)
@@ -486,23 +671,25 @@ def balanced(distortion, beta):
 
 
 # %% [markdown]
-# One function trains with such a loss and reports on the validation images; the table further down was made by it.
+# One function trains with such a loss and reports on the validation images; the table
+# further down was made by it.
+
 
 # %% tags=["beta-table"]
 def train_with(distortion, beta, seed, train, validation, epochs=4, latent_dim=20):
     """One variational autoencoder and what it does on the validation images."""
     torch.manual_seed(seed)
     model = models.variational_autoencoder(latent_dim)
-    history = training.fit(model, train, balanced(distortion, beta), epochs=epochs, seed=seed)
+    loss = balanced(distortion, beta)
+    history = training.fit(model, train, loss, epochs=epochs, seed=seed)
+
     mu, log_var = moments_of(model, validation.images)
     kl = (mu**2 + log_var.exp() - 1 - log_var).sum(dim=1) / 2
-    row = {
-        "distortion": distortion, "beta": beta, "seed": seed,
-        "active_units": int((mu.var(dim=0) > 0.01).sum()),
-        "kl": float(kl.mean()),
-        "error": reconstruction_error(model, validation.images),
-        "epochs": epochs, "seconds": sum(history.seconds),
-    }
+    row = {"distortion": distortion, "beta": beta, "seed": seed}
+    row["active_units"] = int((mu.var(dim=0) > 0.01).sum())
+    row["kl"] = float(kl.mean())
+    row["error"] = reconstruction_error(model, validation.images)
+    row |= {"epochs": epochs, "seconds": sum(history.seconds)}
     return row, model, history
 
 
@@ -510,48 +697,64 @@ def train_with(distortion, beta, seed, train, validation, epochs=4, latent_dim=2
 # Four epochs with the mean in place of the sum:
 
 # %%
-collapsed_row, collapsed, collapsed_history = train_with("squared error, averaged", 1.0, 0, train, validation)
-print(f"loss from epoch to epoch: {', '.join(f'{loss:.4f}' for loss in collapsed_history.train_loss)}")
-print(f"your guess: {my_active_with_mean}    active units: {collapsed_row['active_units']} of {K}")
-print(f"validation error {collapsed_row['error']:.4f}, of the mean image {errors['mean image']:.4f}")
+mistake = "squared error, averaged"
+row, collapsed, history = train_with(mistake, 1.0, 0, train, validation)
+left = row["active_units"]
+print("loss from epoch to epoch:", *(f"{loss:.4f}" for loss in history.train_loss))
+print(f"your guess: {my_active_with_mean}    active units: {left} of {K}")
+mean_image_error = errors["mean image"]
+print(f"validation error {row['error']:.4f}, of the mean image {mean_image_error:.4f}")
+
+# %% [markdown]
+# The loss falls. What does the model draw?
+
+# %%
 with torch.no_grad():
-    nothing_left = collapsed(ten.images)
+    rows = {
+        "original": ten.images,
+        "summed": variational(ten.images),
+        "averaged": collapsed(ten.images),
+    }
 plots.image_rows(
-    {"original": ten.images, "summed": variational(ten.images).detach(), "averaged": nothing_left},
-    f"With the mean in place of the sum {collapsed_row['active_units']} units are active: every garment becomes the "
-    "same grey ghost",
-    "Top: originals. Middle: the variational model trained with sums. Bottom: the same network trained with the "
-    "averaged squared error; ten times about the mean image.",
+    rows,
     columns=ten.class_names,
+    title=f"With the mean in place of the sum {left} units are active: "
+    "every garment becomes the same grey ghost",
+    caption="Originals, the variational model trained with sums, and the same network "
+    "with the averaged squared error: ten times about the mean image.",
 )
 
 # %% [markdown]
-# This is **posterior collapse**. The loss fell, it was small, nothing crashed, and the model has stopped encoding: every
-# cloud is N(0, I), whatever the image. The reason is bookkeeping. Averaging divides the first term by 784 and leaves the KL
-# whole, which is the same as a $\beta$ of 784 that nobody asked for. At that price no piece of information about an image is
-# worth its nats.
+# This is **posterior collapse**. The loss fell, it was small, nothing crashed, and the
+# model has stopped encoding: every cloud is N(0, I), whatever the image. The reason is
+# bookkeeping. Averaging divides the first term by 784 and leaves the KL whole, which is
+# the same as a $\beta$ of 784 that nobody asked for. At that price no piece of
+# information about an image is worth its nats.
 #
-# > **Pitfall.** Whenever a published $\beta$ looks strange (.00025, say), look for a mean over pixels in the other term. A
-# > $\beta$ has no meaning until the sums and means beside it are stated.
+# > **Pitfall.** Whenever a published $\beta$ looks strange (.00025, say), look for a
+# > mean over pixels in the other term. A $\beta$ has no meaning until the sums and
+# > means beside it are stated.
 
 # %% [markdown]
 # ### The balance, measured
 #
-# $\beta$ is the price of a nat. The table that comes with the course holds three seeds for each setting, trained by the cells
-# above.
+# $\beta$ is the price of a nat. The table that comes with the course holds three seeds
+# for each setting; `table.py` in this lesson's folder made it with the cells above.
 
 # %%
-from pathlib import Path
-
-import course_utils
+from importlib.resources import files
 
 RECOMPUTE = False  # True trains everything again, on the data that you have
-SHIPPED = Path(course_utils.__file__).parent / "tables/beta.csv"  # made by tools/make_beta_table.py
-table = pd.read_csv(SHIPPED)
+table = pd.read_csv(files("course_utils") / "tables" / "beta.csv")
 if RECOMPUTE:
-    table = pd.DataFrame([train_with(row.distortion, row.beta, row.seed, train, validation)[0] for row in table.itertuples()])
-summary = table.groupby(["distortion", "beta"], sort=False)[["active_units", "kl", "error"]].agg(["mean", "std"])
-print(f"{len(table)} trained models, {table['seconds'].sum() / 60:.0f} minutes of training where the table was made")
+    settings = table[["distortion", "beta", "seed"]].itertuples(index=False)
+    rows = [train_with(*setting, train, validation)[0] for setting in settings]
+    table = pd.DataFrame(rows)
+
+minutes = table["seconds"].sum() / 60
+print(f"{len(table)} models, {minutes:.0f} minutes of training where it was made")
+groups = table.groupby(["distortion", "beta"], sort=False)
+summary = groups[["active_units", "kl", "error"]].agg(["mean", "std"])
 summary.round(4)
 
 # %% [markdown]
@@ -559,58 +762,76 @@ summary.round(4)
 
 # %%
 swept = summary.loc["cross-entropy, summed"].sort_index()
-labels = {"active_units": f"active units (of {K})", "kl": "KL (nats for each image)", "error": "validation error per pixel"}
 fig, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
-for ax, (column, label) in zip(axes, labels.items()):
-    mean, deviation = swept[column]["mean"], swept[column]["std"]
-    ax.errorbar(swept.index, mean, deviation, marker="h", capsize=4, color=plots.colour("variational"))
-    ax.set(xlabel="β (logarithmic)", ylabel=label, xscale="log")
+look = {"marker": "h", "capsize": 3, "color": plots.colour("variational")}
+for ax, column in zip(axes, ("active_units", "kl", "error")):
+    values = swept[column]
+    ax.errorbar(swept.index, values["mean"], values["std"], **look)
+    ax.set(xlabel="β (logarithmic)", xscale="log")
     ax.set_xticks(list(swept.index), [f"{beta:g}" for beta in swept.index])
     ax.minorticks_off()
-axes[0].set_ylim(0, K + 1)
-axes[2].axhline(errors["mean image"], linestyle="--", color=plots.colour("baseline"), label="mean image")
+axes[0].set(ylabel=f"active units (of {K})", ylim=(0, K + 1))
+axes[1].set(ylabel="KL (nats for each image)")
+axes[2].set(ylabel="validation error per pixel")
+grey = plots.colour("baseline")
+axes[2].axhline(mean_image_error, linestyle="--", color=grey, label="mean image")
 axes[2].legend()
+
 nats = swept["kl"]["mean"]
+bought = f"{nats[0.1]:.0f} for each image at β = 0.1, {nats[1.0]:.0f} at 1"
 plots.finish(
     fig,
-    f"The dearer a nat, the fewer are bought: {nats[0.1]:.0f} for each image at β = 0.1, {nats[1.0]:.0f} at 1, "
+    title=f"The dearer a nat, the fewer are bought: {bought}, "
     f"{nats.iloc[-1]:.1f} at {nats.index[-1]:g}",
-    "Active units, KL and reconstruction error against beta, mean over the seeds with one standard deviation. KL falls all the way "
-    "and the error rises towards the mean image's; the count of active units falls at first and then says nothing.",
+    caption="Mean over three seeds, one standard deviation. KL falls all the way, the "
+    "error rises towards the mean image's; the count of active units falls at first "
+    "and then says nothing.",
 )
 
 # %% [markdown]
-# There is no right $\beta$, only a purpose. A small one gives a good autoencoder whose space has holes; a large one a few tidy
-# units (Higgins et al., 2017, hoped that each would mean one thing) and blurred images; too large a one nothing at all.
+# There is no right $\beta$, only a purpose. A small one gives a good autoencoder whose
+# space has holes; a large one gives a few tidy units (Higgins et al., 2017, hoped that
+# each would mean one thing) and blurred images; too large a one gives nothing at all.
 #
-# > **Pitfall.** The limit of .01 is a convention. At the right end of the figure some units still pass it, although all of
-# > them together carry next to nothing: they only tremble. Report the KL beside the count.
+# > **Pitfall.** The limit of .01 is a convention. At the right end of the figure some
+# > units still pass it, although all of them together carry next to nothing: they only
+# > tremble. Report the KL beside the count.
 #
-# <details><summary><b>Check yourself.</b> Is an inactive unit always a defect?</summary>
+# <details><summary><b>Check yourself.</b> Is an inactive unit always a
+# defect?</summary>
 #
-# No. At β = 1 the bound itself says that the unit is not worth its price: the model is as wide as it needs to be. It is a
-# defect when *all* units sleep, or when a better solution exists that training did not reach; warming β up from 0 during the
-# first epochs then helps.
+# No. At β = 1 the bound itself says that the unit is not worth its price: the model is
+# as wide as it needs to be. It is a defect when *all* units sleep, or when a better
+# solution exists that training did not reach; warming β up from 0 during the first
+# epochs then helps.
 # </details>
 #
-# <details><summary><b>Check yourself.</b> Halving the batch size halves `F.mse_loss(…, reduction="sum")`. Does the balance with KL change?</summary>
+# <details><summary><b>Check yourself.</b> Halving the batch size halves
+# `F.mse_loss(…, reduction="sum")`. Does the balance with KL change?</summary>
 #
-# Not if both terms are summed over the batch, or both averaged over it. It does when only one is: then the balance depends on
-# the batch size, a second version of the same mistake.
+# Not if both terms are summed over the batch, or both averaged over it. It does when
+# only one is: then the balance depends on the batch size, a second version of the same
+# mistake.
 # </details>
 
 # %% [markdown]
 # ## What you have seen
 #
-# 1. An encoder that puts out a cloud, µ and log σ², and a draw written as µ + σε so that a gradient can pass.
-# 2. A loss of two sums and one mean; its KL term in closed form agrees with sampling and with PyTorch's own.
-# 3. Garments drawn from N(0, I), and a measure in two directions, since blur fools one of them.
-# 4. Units that sleep by choice, and a model that collapsed behind a falling loss curve because of a mean in place of a sum.
+# 1. An encoder that puts out a cloud, µ and log σ², and a draw written as µ + σε so
+#    that a gradient can pass.
+# 2. A loss of two sums and one mean; its KL term in closed form agrees with sampling
+#    and with PyTorch's own.
+# 3. Garments drawn from N(0, I), and a measure in two directions, since blur fools one
+#    of them.
+# 4. Units that sleep by choice, and a model that collapsed behind a falling loss curve
+#    because of a mean in place of a sum.
 #
-# Where to go from here: the images are soft, because the model hedges pixel by pixel. Generative adversarial networks
-# (Goodfellow et al., 2014) replace the pixel loss by a critic; VQ-VAE (van den Oord et al., 2017) replaces the Gaussian by a
-# code book; diffusion models (Ho et al., 2020) are, in a sense, a denoising autoencoder (lesson 3) applied many times over,
-# often *inside* the code space of an autoencoder like yours.
+# Where to go from here: the images are soft, because the model hedges pixel by pixel.
+# Generative adversarial networks (Goodfellow et al., 2014) replace the pixel loss by a
+# critic; VQ-VAE (van den Oord et al., 2017) replaces the Gaussian by a code book;
+# diffusion models (Ho et al., 2020) are, in a sense, a denoising autoencoder (lesson 3)
+# applied many times over, often *inside* the code space of an autoencoder like yours.
 #
-# **Exercise**: [8. Variational autoencoder](../exercises/08_variational/08_variational.ipynb).
-# Back to the beginning: [lesson 1](01_dense_autoencoder.ipynb).
+# **Exercise**: [8. Variational
+# autoencoder](../exercises/08_variational/08_variational.ipynb). Back to the beginning:
+# [lesson 1](01_dense_autoencoder.ipynb).
