@@ -1,9 +1,10 @@
-"""Every notebook in a real JupyterLab in a real browser: restart and run all, no error, every widget moved by keyboard.
+"""Every notebook in a real JupyterLab in a real browser: restart and run all, no error, every
+widget moved by keyboard.
 
-Needs Debian's `chromium`. Runs on the sample, on copies in a temporary folder. Screenshots are left in build/screenshots.
+Needs Debian's `chromium`. Runs on the sample, on copies in a temporary folder. Screenshots are left
+in build/screenshots.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -20,14 +21,32 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SHOTS = ROOT / "build/screenshots"
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb")) + sorted((ROOT / "solutions").glob("*/*.ipynb"))
-BROWSER = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]
+NOTEBOOKS = sorted([*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("solutions/*/*.ipynb")])
+BROWSER = next(
+    (
+        found
+        for name in ("chromium", "chromium-browser", "google-chrome")
+        if (found := shutil.which(name))
+    ),
+    None,
+)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WINDOW = {"width": 1400, "height": 1000}
+TALLEST = 16_000  # the browser draws no larger picture
 DONE = "every cell of this notebook ran"
 SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
-    "notebook-extension/tracker": {"windowingMode": "none"},  # keep all cells in the page, so that each can be looked at
+    "notebook-extension/tracker": {
+        "windowingMode": "none"
+    },  # keep all cells in the page, so that each can be looked at
     "docmanager-extension/plugin": {"autosave": False},
 }
 
@@ -35,7 +54,7 @@ SETTINGS = {
 @pytest.fixture(scope="session")
 def browser():
     if BROWSER is None:
-        message = "no chromium on this machine: install it (Debian: apt-get install chromium) to test the notebooks in a browser"
+        message = "no chromium on this machine (Debian: apt-get install chromium)"
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)
@@ -60,14 +79,41 @@ def lab(tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {**os.environ, "COURSE_DATA": "sample", "COURSE_PROGRESS": "0", "HOME": str(home), "JUPYTER_PREFER_ENV_PATH": "1",
-                   "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    for variable, folder in {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime",
-                             "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}.items():
+    environment = {
+        **os.environ,
+        "COURSE_DATA": "sample",
+        "COURSE_PROGRESS": "0",
+        "HOME": str(home),
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    for variable, folder in {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+    }.items():
         environment[variable] = str(home / folder)
-    server = subprocess.Popen([sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", f"--port={port}", "--ServerApp.port_retries=0",
-                               "--IdentityProvider.token=course", "--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={work}"], env=environment, cwd=work,
-                              stdout=open(home / "log", "w"), stderr=subprocess.STDOUT)
+    server = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "jupyter",
+            "lab",
+            "--no-browser",
+            "--allow-root",
+            f"--port={port}",
+            "--ServerApp.port_retries=0",
+            "--IdentityProvider.token=course",
+            "--LabApp.expose_app_in_browser=True",
+            f"--ServerApp.root_dir={work}",
+        ],
+        env=environment,
+        cwd=work,
+        stdout=open(home / "log", "w"),
+        stderr=subprocess.STDOUT,
+    )
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(120):
@@ -80,7 +126,7 @@ def lab(tmp_path_factory):
         yield work, address
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(60)
 
 
 def run_all(page):
@@ -97,91 +143,141 @@ def run_all(page):
         page.wait_for_timeout(300)
         assert time.monotonic() < deadline, "the notebook did not come to its end within 15 minutes"
     page.wait_for_timeout(1000)
-    assert mark.count(), f"a cell stopped the run: {page.locator('.jp-OutputArea-output').last.inner_text()[-600:]}"
+    assert mark.count(), (
+        f"a cell stopped the run: {page.locator('.jp-OutputArea-output').last.inner_text()[-600:]}"
+    )
 
 
-def pictures(page, panel):
+def picture_of(page, panel):
     """The bytes of a panel's picture, as a digest."""
     return panel.locator("img").first.evaluate(
-        "async image => Array.from(new Uint8Array(await crypto.subtle.digest('SHA-256', await (await fetch(image.src)).arrayBuffer()))).join()")
+        """async image => {
+            const bytes = await (await fetch(image.src)).arrayBuffer();
+            return Array.from(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes))).join();
+        }"""
+    )
 
 
 def move(page, panel, handle, key):
-    """Press a key on a control and wait until the picture differs; returns the new picture and the seconds it took."""
-    before = pictures(page, panel)
+    """Press a key on a control and wait until the picture differs; the new picture and the seconds
+    that it took."""
+    before = picture_of(page, panel)
     start = time.monotonic()
     handle.focus()
     page.keyboard.press(key)
-    while time.monotonic() - start < 15:
-        after = pictures(page, panel)
+    while time.monotonic() - start < 60:
+        after = picture_of(page, panel)
         if after != before:
             return after, time.monotonic() - start
         page.wait_for_timeout(20)
     raise AssertionError(f"{key} on a control of {panel.get_attribute('class')} changed nothing")
 
 
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: f"{path.parent.parent.name or ''}/{path.stem}".lstrip("/"))
-def test_notebook_runs_in_jupyterlab(browser, lab, notebook):
-    work, address = lab
+def move_every_control(page) -> list[float]:
+    """Move each slider by one step and back; the seconds that each picture took to come back."""
+    panels = page.locator(".jp-OutputArea-output .widget-vbox:has(img)")
+    seconds = []
+    for index in range(panels.count()):
+        panel = panels.nth(index)
+        panel.scroll_into_view_if_needed()
+        for control in panel.locator(".widget-slider .noUi-handle").all():
+            if control.locator("xpath=ancestor-or-self::*[@disabled]").count():
+                continue  # a dead unit
+            now, last = (control.get_attribute(f"aria-value{end}") for end in ("now", "max"))
+            keys = ["ArrowLeft", "ArrowRight"] if now == last else ["ArrowRight", "ArrowLeft"]
+            first = picture_of(page, panel)
+            move(page, panel, control, keys[0])
+            back, took = move(page, panel, control, keys[1])
+            assert back == first, "the picture did not come back"
+            seconds.append(took)
+    return seconds
+
+
+def screenshots(page, name: str) -> None:
+    """The whole notebook in the light and the dark theme, in build/screenshots."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-WindowedPanel-outer")
+    height = panel.evaluate("panel => panel.scrollHeight") + 150
+    for theme in ("light", "dark"):
+        page.evaluate(
+            "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
+            f"JupyterLab {theme.title()}",
+        )
+        page.wait_for_timeout(1500)  # the theme of the last notebook's second shot is remembered
+        page.set_viewport_size({"width": 1400, "height": min(height, TALLEST)})
+        page.locator(".jp-Cell").first.scroll_into_view_if_needed()
+        page.wait_for_timeout(2500)  # until all is laid out anew
+        page.screenshot(path=SHOTS / f"{name}-{theme}.png")
+        if height > TALLEST:  # the end of the notebook gets a picture of its own
+            page.locator(".jp-Cell").last.scroll_into_view_if_needed()
+            page.wait_for_timeout(1000)
+            page.screenshot(path=SHOTS / f"{name}-{theme}-end.png")
+    page.set_viewport_size(WINDOW)
+
+
+def save(page) -> None:
+    page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+    dirty = ".lm-TabBar-tab.lm-mod-current.jp-mod-dirty"
+    page.wait_for_function(f"() => !document.querySelector('{dirty}')", timeout=60_000)
+
+
+def end_kernels(address: str) -> None:
+    """Each would keep a gigabyte."""
+    sessions = f"{address}/api/sessions"
+    with urllib.request.urlopen(f"{sessions}?token=course", timeout=60) as answer:
+        open_ones = json.load(answer)
+    for session in open_ones:
+        url = f"{sessions}/{session['id']}?token=course"
+        urllib.request.urlopen(urllib.request.Request(url, method="DELETE"), timeout=60).close()
+
+
+def without_outputs(notebook: Path) -> nbformat.NotebookNode:
+    """A notebook as it was before its first run, and one more cell that marks its end."""
     nb = nbformat.read(notebook, as_version=4)
     for cell in nb.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     nb.cells.append(nbformat.v4.new_code_cell(f"print({DONE!r})"))
+    return nb
+
+
+def has_widgets(nb: nbformat.NotebookNode) -> bool:
+    """Whether a cell shows controls that can be moved (live training has none)."""
+    code = [cell.source for cell in nb.cells if cell.cell_type == "code"]
+    return any("widgets." in source for source in code if "live_training" not in source)
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_notebook_runs_in_jupyterlab(browser, lab, notebook):
+    work, address = lab
+    nb = without_outputs(notebook)
     name = f"{notebook.parent.name}_{notebook.name}"
     nbformat.write(nb, work / name)
-    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    page = browser.new_page(viewport=WINDOW)
     try:
         page.goto(f"{address}/lab/tree/{name}?reset&token=course")
         page.locator("#jp-bottom-panel", has_text="| Idle").wait_for(timeout=120_000)
         run_all(page)
-        panels = page.locator(".jp-OutputArea-output .widget-vbox:has(img)")
-        seconds = []
-        for index in range(panels.count()):
-            panel = panels.nth(index)
-            panel.scroll_into_view_if_needed()
-            for control in panel.locator(".widget-slider .noUi-handle").all():
-                if control.locator("xpath=ancestor-or-self::*[@disabled]").count():
-                    continue  # a dead unit
-                at_end = control.get_attribute("aria-valuenow") == control.get_attribute("aria-valuemax")
-                keys = ["ArrowLeft", "ArrowRight"] if at_end else ["ArrowRight", "ArrowLeft"]
-                first = pictures(page, panel)
-                move(page, panel, control, keys[0])
-                back, took = move(page, panel, control, keys[1])
-                assert back == first, "the picture did not come back"
-                seconds.append(took)
-        if "widgets." in "".join(cell.source for cell in nb.cells if cell.cell_type == "code" and "live_training" not in cell.source):
+        seconds = move_every_control(page)
+        if has_widgets(nb):
             assert seconds, "the notebook has widgets, but none was found in the page"
-            print(f"{len(seconds)} controls moved and moved back; median answer {1000 * statistics.median(seconds):.0f} ms")
+            answer = f"{1000 * statistics.median(seconds):.0f} ms"
+            print(f"{len(seconds)} controls moved and moved back; median answer {answer}")
             run_all(page)  # Run all twice
-        SHOTS.mkdir(parents=True, exist_ok=True)
-        height = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-WindowedPanel-outer").evaluate("panel => panel.scrollHeight")
-        for theme in ("light", "dark"):
-            page.evaluate(f"window.jupyterapp.commands.execute('apputils:change-theme', {{theme: 'JupyterLab {theme.title()}'}})")
-            page.wait_for_timeout(1500)  # the theme of the last notebook's second shot is remembered
-            page.set_viewport_size({"width": 1400, "height": min(height + 150, 16_000)})
-            page.locator(".jp-Cell").first.scroll_into_view_if_needed()
-            page.wait_for_timeout(2500)  # until all is laid out anew
-            page.screenshot(path=SHOTS / f"{notebook.parent.name}-{notebook.stem}-{theme}.png")
-            if height + 150 > 16_000:  # the browser draws no larger picture: the end of the notebook gets one of its own
-                page.locator(".jp-Cell").last.scroll_into_view_if_needed()
-                page.wait_for_timeout(1000)
-                page.screenshot(path=SHOTS / f"{notebook.parent.name}-{notebook.stem}-{theme}-end.png")
-        page.set_viewport_size({"width": 1400, "height": 1000})
-        page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
-        page.wait_for_function("() => !document.querySelector('.lm-TabBar-tab.lm-mod-current.jp-mod-dirty')", timeout=30_000)
+        screenshots(page, f"{notebook.parent.name}-{notebook.stem}")
+        save(page)
     except Exception:
         SHOTS.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=SHOTS / f"FAILED-{name}.png")
         raise
     finally:
         page.close()
-        sessions = f"{address}/api/sessions"  # its kernel would keep a gigabyte
-        for session in json.load(urllib.request.urlopen(f"{sessions}?token=course", timeout=30)):
-            urllib.request.urlopen(urllib.request.Request(f"{sessions}/{session['id']}?token=course", method="DELETE"), timeout=30)
+        end_kernels(address)
     saved = nbformat.read(work / name, as_version=4)
     code = [cell for cell in saved.cells if cell.cell_type == "code"]
-    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1)), "some cell did not run, or not in its order"
+    order = [cell.execution_count for cell in code]
+    assert order == list(range(1, len(code) + 1)), "some cell did not run, or not in its order"
     for cell in code:
         if "raises-exception" not in cell.metadata.get("tags", []):
-            assert not [output for output in cell.outputs if output.output_type == "error"], cell.source
+            errors = [output for output in cell.outputs if output.output_type == "error"]
+            assert not errors, cell.source
