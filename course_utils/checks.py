@@ -1,8 +1,10 @@
-"""An exercise's questions: ``check("dead_units", dead_units)`` asks one and says what was expected, what came, and why.
+"""An exercise's questions: ``check("dead_units", dead_units)`` asks one and says what was expected,
+what came, and why.
 
-A question stands once, in its exercise's ``questions.py``. In the notebook it is asked with a public seed, in grading with secret
-ones; inputs are made anew from the seed, the rules are the same. What a student has of it, with the expected answers to the public
-seed as plain values, lies in ``course_utils/questions``, built by ``make exercises``.
+A question stands once, in its exercise's ``questions.py``. In the notebook it is asked with a
+public seed, in grading with secret ones; inputs are made anew from the seed, the rules are the
+same. What a student has of it, with the expected answers to the public seed as plain values, lies
+in ``course_utils/questions``, built by ``make exercises``.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ class Wrong(Exception):
     def __init__(self, what: str, expected: object = None, got: object = None, cause: str = ""):
         self.what, self.expected, self.got, self.cause = what, expected, got, cause
         parts = [what]
-        if expected is not None:  # in grading the inputs are secret, so the value that they lead to is not told
+        if (
+            expected is not None
+        ):  # in grading the inputs are secret, so the value that they lead to is not told
             wanted = f"expected {expected}" if isinstance(expected, str) else "not as expected"
             parts = [f"{what}: {wanted}, got {short(got)}"]
         super().__init__(". ".join([*parts, *([f"Likely cause: {cause}"] if cause else [])]))
@@ -48,19 +52,21 @@ class Wrong(Exception):
 class Question:
     """One question, and the rules by which its answer is judged.
 
-    Args:
-        name: as in ``check(name, …)``.
-        given: random generator -> inputs: a dict of numbers, texts and tensors. Those whose name begins with an underscore
+    Args: name: as in ``check(name, …)``. given: random generator -> inputs: a dict of numbers,
+        texts and tensors. Those whose name begins with an underscore
             are for the rules alone.
-        ask: functions ``ask(student, given) -> dict``; ``student.f`` is the notebook's ``f``, or ``student`` is what ``prepare``
-            returned. In grading each runs in a process of its own.
-        rules: rule -> points. A rule is a function ``rule(given, answers, expected)`` that raises ``Wrong`` or returns; the first
-            line of its docstring tells a student what it asks. ``answers`` holds one dict for each function of ``ask``.
-        expected: given -> dict of the right answers, and under "mistakes" of known wrong ones, {answer: {cause: value}}.
-            It stays with the author and the grader.
+        ask: functions ``ask(student, given) -> dict``; ``student.f`` is the notebook's ``f``, or
+            ``student`` is what ``prepare`` returned. In grading each runs in a process of its own.
+        rules: rule -> points. A rule is a function ``rule(given, answers, expected)`` that raises
+            ``Wrong`` or returns; the first line of its docstring tells a student what it asks.
+            ``answers`` holds one dict for each function of ``ask``.
+        expected: given -> dict of the right answers, and under "mistakes" of known wrong ones,
+            {answer: {cause: value}}. It stays with the author and the grader.
         needs: the notebook's names that are asked, ``(name,)`` unless told otherwise.
-        prepare: ``prepare(student, given) -> state``, run once before all of ``ask`` (a training, for instance).
-        then: ``then(step, given, answers) -> given`` makes a later step's inputs from earlier answers.
+        prepare: ``prepare(student, given) -> state``, run once before all of ``ask`` (a training,
+            for instance).
+        then: ``then(step, given, answers) -> given`` makes a later step's inputs from earlier
+            answers.
         measure: ``measure(given, answers) -> (value, limit)`` where a rule has a margin.
         seconds: for all of it, in grading.
     """
@@ -119,7 +125,8 @@ def random_for(seed: str, question: str) -> torch.Generator:
 
 
 def put(question: Question, given: dict, ask_one: Callable[[Callable, dict], dict]) -> list[dict]:
-    """Ask the question's steps one after another: ``ask_one(function, inputs)`` returns an answer or raises ``Wrong``."""
+    """Ask the question's steps one after another: ``ask_one(function, inputs)`` returns an answer
+    or raises ``Wrong``."""
     answers: list[dict] = []
     for step, function in enumerate(question.ask):
         try:
@@ -131,7 +138,8 @@ def put(question: Question, given: dict, ask_one: Callable[[Callable, dict], dic
 
 
 def put_here(question: Question, given: dict, student: object, seed: int = 0) -> list[dict]:
-    """Ask it in this process. An exception of the student's own code, or of what it returned, becomes ``Wrong``."""
+    """Ask it in this process. An exception of the student's own code, or of what it returned,
+    becomes ``Wrong``."""
     inputs = copy.deepcopy({name: value for name, value in given.items() if name[0] != "_"})
     try:
         with torch.random.fork_rng():
@@ -147,12 +155,20 @@ def put_here(question: Question, given: dict, student: object, seed: int = 0) ->
         try:
             with torch.random.fork_rng():
                 torch.manual_seed(seed)
-                answer = function(state, copy.deepcopy({name: value for name, value in inputs.items() if name[0] != "_"}))
+                answer = function(
+                    state,
+                    copy.deepcopy(
+                        {name: value for name, value in inputs.items() if name[0] != "_"}
+                    ),
+                )
         except NotImplementedError:
             raise
         except Exception as error:
             raise _explain(error) from error
-        return {name: value.detach() if isinstance(value, Tensor) else value for name, value in answer.items()}
+        return {
+            name: value.detach() if isinstance(value, Tensor) else value
+            for name, value in answer.items()
+        }
 
     return put(question, given, ask_one)
 
@@ -167,8 +183,10 @@ def judge(question: Question, given: dict, answers: list[dict], expected: dict) 
         except Wrong as wrong:
             verdicts[-1].wrong = wrong
         except Exception as error:
-            problem = f"the answer has not the form that was asked for ({type(error).__name__}: {str(error)[:200]})"
-            verdicts[-1].wrong = Wrong(problem)
+            problem = f"{type(error).__name__}: {str(error)[:200]}"
+            verdicts[-1].wrong = Wrong(
+                f"the answer has not the form that was asked for ({problem})"
+            )
     return verdicts
 
 
@@ -196,8 +214,16 @@ def number(answer: dict, name: str) -> float:
     return float(value)
 
 
-def expect(answer: dict, name: str, expected: dict, what: str = "", tolerance: float = 1e-4, likely: str = "") -> None:
-    """``Wrong`` unless ``answer[name]`` is ``expected[name]``; a known mistake, or else ``likely``, is named as the cause.
+def expect(
+    answer: dict,
+    name: str,
+    expected: dict,
+    what: str = "",
+    tolerance: float = 1e-4,
+    likely: str = "",
+) -> None:
+    """``Wrong`` unless ``answer[name]`` is ``expected[name]``; a known mistake, or else ``likely``,
+    is named as the cause.
 
     Args:
         what: the answer in words.
@@ -207,27 +233,37 @@ def expect(answer: dict, name: str, expected: dict, what: str = "", tolerance: f
     if same(got, right, tolerance):
         return
     mistakes = expected.get("mistakes", {}).get(name, {})
-    cause = next((cause for cause, value in mistakes.items() if same(got, plain(value), tolerance)), likely)
+    cause = next(
+        (cause for cause, value in mistakes.items() if same(got, plain(value), tolerance)), likely
+    )
     raise Wrong(what or name, right, got, cause)
 
 
 def same(got: object, expected: object, tolerance: float = 1e-4) -> bool:
-    """Whether two plain values agree: numbers within the tolerance, lists and tuples part by part, all else exactly."""
+    """Whether two plain values agree: numbers within the tolerance, lists and tuples part by part,
+    all else exactly."""
     if isinstance(expected, bool) or isinstance(got, (bool, str)):
         return type(got) is type(expected) and got == expected
     if isinstance(expected, (int, float)) and isinstance(got, (int, float)):
         return math.isclose(got, expected, rel_tol=tolerance, abs_tol=tolerance * 1e-2)
     if isinstance(expected, (list, tuple)) and isinstance(got, (list, tuple)):
-        return len(got) == len(expected) and all(same(a, b, tolerance) for a, b in zip(got, expected))
+        return len(got) == len(expected) and all(
+            same(a, b, tolerance) for a, b in zip(got, expected)
+        )
     return type(got) is type(expected) and got == expected
 
 
 def plain(value: object) -> object:
-    """Tensors, arrays and their numbers as Python's own, however deep they lie in lists, tuples and dicts."""
+    """Tensors, arrays and their numbers as Python's own, however deep they lie in lists, tuples and
+    dicts."""
     if hasattr(value, "tolist"):
         return value.detach().tolist() if isinstance(value, Tensor) else value.tolist()
     if isinstance(value, (list, tuple)):
-        return type(value)(map(plain, value)) if type(value) in (list, tuple) else tuple(map(plain, value))
+        return (
+            type(value)(map(plain, value))
+            if type(value) in (list, tuple)
+            else tuple(map(plain, value))
+        )
     return {key: plain(part) for key, part in value.items()} if isinstance(value, dict) else value
 
 
@@ -246,15 +282,19 @@ def short(value: object) -> str:
 
 
 class Checks:
-    """The checks of one exercise: ``check = Checks("01_dense_autoencoder")``, then ``check("dead_units", dead_units)``."""
+    """The checks of one exercise: ``check = Checks("01_dense_autoencoder")``, then
+    ``check("dead_units", dead_units)``."""
 
     def __init__(self, exercise: str):
         self.exercise = exercise
-        self.questions = {question.name: question for question in load(FOLDER / f"{exercise}.py").QUESTIONS}
+        self.questions = {
+            question.name: question for question in load(FOLDER / f"{exercise}.py").QUESTIONS
+        }
         self._expected = read(FOLDER / f"{exercise}.json")
 
     def __call__(self, name: str, *functions: object) -> None:
-        """Ask a question of the notebook's functions and print what came of each rule. Never raises."""
+        """Ask a question of the notebook's functions and print what came of each rule. Never
+        raises."""
         question = self.questions.get(name)
         needs = question and (question.needs or (question.name,))
         if question is None:
@@ -265,7 +305,8 @@ class Checks:
             self._report(question, dict(zip(needs, functions)))
 
     def all(self, names: dict) -> None:
-        """Ask every question once more of the notebook's names, ``globals()``, and print the sum and what is left to do."""
+        """Ask every question once more of the notebook's names, ``globals()``, and print the sum
+        and what is left to do."""
         earned = 0.0
         for question in self.questions.values():
             missing = [name for name in question.needs or (question.name,) if name not in names]
@@ -274,12 +315,17 @@ class Checks:
             else:
                 earned += self._report(question, names)
         total = sum(question.points for question in self.questions.values())
-        say(f"\n{earned:g} of {total:g} points by these checks; the text answers are marked by a teacher.\n"
-            f"To hand in: save this notebook and give {self.exercise}.ipynb to your teacher, under this name. Marks come from the "
-            "same questions, asked with other inputs.")
+        say(
+            f"\n{earned:g} of {total:g} points by these checks; a teacher marks the text answers.\n"
+            f"To hand in: save this notebook and give {self.exercise}.ipynb to your teacher, under "
+            "this name. Marks come from the "
+            "same questions, asked with other inputs."
+        )
 
     def _report(self, question: Question, names: dict) -> float:
-        student = SimpleNamespace(**{name: names[name] for name in question.needs or (question.name,)})
+        student = SimpleNamespace(
+            **{name: names[name] for name in question.needs or (question.name,)}
+        )
         try:
             given = question.given(random_for(PUBLIC, question.name))
             answers = put_here(question, given, student)
@@ -290,8 +336,13 @@ class Checks:
         except Exception as error:
             say(f"✗  {question.name}: {_explain(error)}")
             return 0.0
-        if all(verdict.wrong and verdict.wrong is verdicts[0].wrong for verdict in verdicts) and len(verdicts) > 1:
-            verdicts = [Verdict(question.name.replace("_", " "), question.points, verdicts[0].wrong)]  # said once
+        if (
+            all(verdict.wrong and verdict.wrong is verdicts[0].wrong for verdict in verdicts)
+            and len(verdicts) > 1
+        ):
+            verdicts = [
+                Verdict(question.name.replace("_", " "), question.points, verdicts[0].wrong)
+            ]  # said once
         for verdict in verdicts:
             _print(verdict)
         return sum(verdict.points for verdict in verdicts)
@@ -305,7 +356,10 @@ def _print(verdict: Verdict) -> None:
     wrong = verdict.wrong
     lines = [f"✗  {verdict.rule} ({points})", f"     {wrong.what}"]
     if wrong.expected is not None:
-        lines += [f"     expected      {short(wrong.expected)}", f"     got           {short(wrong.got)}"]
+        lines += [
+            f"     expected      {short(wrong.expected)}",
+            f"     got           {short(wrong.got)}",
+        ]
     say("\n".join([*lines, *([f"     likely cause  {wrong.cause}"] if wrong.cause else [])]))
 
 
@@ -320,17 +374,26 @@ def say(text: str) -> None:
 
 
 def _explain(error: Exception) -> Wrong:
-    """An exception in words: where it arose in the notebook, or that what the notebook returned cannot be used."""
+    """An exception in words: where it arose in the notebook, or that what the notebook returned
+    cannot be used."""
     if isinstance(error, Wrong):
         return error
     message = f"{type(error).__name__}: {str(error)[:300]}"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "ipython" in frame.filename.lower() or
-              frame.filename.startswith("<")]
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "ipython" in frame.filename.lower() or frame.filename.startswith("<")
+    ]
     own = [frame for frame in frames if "site-packages" not in frame.filename]
     if own:
         line = f": {own[-1].line}" if own[-1].line else ""
-        return Wrong(f"your code stopped in {own[-1].name}, line {own[-1].lineno}{line}\n     {message}")
-    return Wrong(f"what your function returned cannot be used as the task asks ({message})", cause="its type or its shape")
+        return Wrong(
+            f"your code stopped in {own[-1].name}, line {own[-1].lineno}{line}\n     {message}"
+        )
+    return Wrong(
+        f"what your function returned cannot be used as the task asks ({message})",
+        cause="its type or its shape",
+    )
 
 
 # files
@@ -349,8 +412,14 @@ def load(path: Path) -> ModuleType:
 
 def store(path: Path, questions: Iterable[Question]) -> None:
     """Write the expected answers to the public seed, as values that hold no way to them."""
-    expected = {question.name: question.expected(question.given(random_for(PUBLIC, question.name))) for question in questions}
-    lines = [f"{json.dumps(name)}: {json.dumps(answers, default=_to_json)}" for name, answers in expected.items()]
+    expected = {
+        question.name: question.expected(question.given(random_for(PUBLIC, question.name)))
+        for question in questions
+    }
+    lines = [
+        f"{json.dumps(name)}: {json.dumps(answers, default=_to_json)}"
+        for name, answers in expected.items()
+    ]
     path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
@@ -366,4 +435,6 @@ def _to_json(value: object) -> object:
 
 
 def _from_json(value: dict) -> object:
-    return load_tensors(base64.b64decode(value["tensor"]))[""] if set(value) == {"tensor"} else value
+    return (
+        load_tensors(base64.b64decode(value["tensor"]))[""] if set(value) == {"tensor"} else value
+    )

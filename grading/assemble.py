@@ -1,8 +1,10 @@
-"""From what a student handed in to what is run: the student's answers in the exercise's own order, all else from the exercise.
+"""From what a student handed in to what is run: the student's answers in the exercise's own order,
+all else from the exercise.
 
-Given cells and checks are taken from the exercise, so an edited, deleted, moved or duplicated one changes nothing. Answer cells are
-found by their nbgrader name, else by cell id, else by the names they define, so a notebook whose metadata was stripped is
-graded like any other. Cells that a student added run where they stand: after the exercise's cell that they follow.
+Given cells and checks are taken from the exercise, so an edited, deleted, moved or duplicated one
+changes nothing. Answer cells are found by their nbgrader name, else by cell id, else by the names
+they define, so a notebook whose metadata was stripped is graded like any other. Cells that a
+student added run where they stand: after the exercise's cell that they follow.
 """
 
 from __future__ import annotations
@@ -28,19 +30,22 @@ class Unreadable(ValueError):
 class Cell:
     """One cell of the assembled notebook."""
 
-    key: str  # the nbgrader name of a cell of the exercise, "" for given text, "+" for one that the student added
+    key: str  # the cell's nbgrader name, "" for given text, "+" for one that the student added
     kind: str  # code | markdown
     source: str
     answer: bool = False
     points: float = 0
     manual: bool = False
-    skip: bool = False  # a check, or a given cell that only shows: no answer depends on it, so grading leaves it out
+    # a check, or a given cell that only shows: no answer depends on it, so grading leaves it out
+    skip: bool = False
 
 
 @dataclass
 class Assembled:
     cells: list[Cell]
-    notes: list[str] = field(default_factory=list)  # for the student and the teacher, in plain words
+    notes: list[str] = field(
+        default_factory=list
+    )  # for the student and the teacher, in plain words
 
 
 def info(cell: dict) -> dict:
@@ -50,7 +55,8 @@ def info(cell: dict) -> dict:
 
 
 def read(data: bytes) -> list[dict]:
-    """The cells of a notebook file of any nbformat version: cell_type, source, id, metadata; outputs are dropped unread.
+    """The cells of a notebook file of any nbformat version: cell_type, source, id, metadata;
+    outputs are dropped unread.
 
     Raises:
         Unreadable: empty, too large, not JSON, or not a notebook.
@@ -58,16 +64,27 @@ def read(data: bytes) -> list[dict]:
     if not data.strip():
         raise Unreadable("the file is empty")
     if len(data) > LARGEST_FILE:
-        raise Unreadable(f"the file is larger than {LARGEST_FILE >> 20} MiB: clear all outputs and hand it in again")
+        raise Unreadable(
+            f"the file is larger than {LARGEST_FILE >> 20} MiB: "
+            "clear all outputs and hand it in again"
+        )
     try:
         raw = json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError):
-        raise Unreadable("the file is not a notebook (it cannot be read as JSON): save it in Jupyter and hand it in again") from None
+        raise Unreadable(
+            "the file is not a notebook (it cannot be read as JSON): "
+            "save it in Jupyter and hand it in again"
+        ) from None
     if not isinstance(raw, dict):
         raise Unreadable("the file is JSON, but not a notebook")
     raws = raw.get("cells")
     if raws is None and isinstance(raw.get("worksheets"), list):  # nbformat 3 and before
-        raws = [cell for sheet in raw["worksheets"] if isinstance(sheet, dict) for cell in sheet.get("cells", [])]
+        raws = [
+            cell
+            for sheet in raw["worksheets"]
+            if isinstance(sheet, dict)
+            for cell in sheet.get("cells", [])
+        ]
     if not isinstance(raws, list):
         raise Unreadable("the file is JSON, but not a notebook: it has no cells")
     cells = []
@@ -75,13 +92,24 @@ def read(data: bytes) -> list[dict]:
         if not isinstance(cell, dict):
             continue
         source = cell.get("source", cell.get("input", ""))
-        source = "".join(part for part in source if isinstance(part, str)) if isinstance(source, list) else source
+        source = (
+            "".join(part for part in source if isinstance(part, str))
+            if isinstance(source, list)
+            else source
+        )
         if not isinstance(source, str):
             continue
         kind = "code" if cell.get("cell_type") == "code" else "markdown"
         metadata = cell.get("metadata") if isinstance(cell.get("metadata"), dict) else {}
         name = cell.get("id") or metadata.get("id")  # Colab keeps the id in the metadata
-        cells.append({"cell_type": kind, "source": source.replace("\r\n", "\n"), "metadata": metadata, "id": name if isinstance(name, str) else ""})
+        cells.append(
+            {
+                "cell_type": kind,
+                "source": source.replace("\r\n", "\n"),
+                "metadata": metadata,
+                "id": name if isinstance(name, str) else "",
+            }
+        )
     return cells
 
 
@@ -91,12 +119,18 @@ def exercise_cells(path: Path) -> list[dict]:
 
 
 def defined(source: str) -> set[str]:
-    """The names that a cell defines at its top level; of a cell that cannot be parsed, those that its lines seem to define."""
+    """The names that a cell defines at its top level; of a cell that cannot be parsed, those that
+    its lines seem to define."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return set(re.findall(r"^(?:def|class)\s+(\w+)|^(\w+)\s*=", source, re.M) and
-                   [a or b for a, b in re.findall(r"^(?:def|class)\s+(\w+)|^(\w+)\s*=[^=]", source, re.M)])
+        return set(
+            re.findall(r"^(?:def|class)\s+(\w+)|^(\w+)\s*=", source, re.M)
+            and [
+                a or b
+                for a, b in re.findall(r"^(?:def|class)\s+(\w+)|^(\w+)\s*=[^=]", source, re.M)
+            ]
+        )
     names = set()
     for node in tree.body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
@@ -111,8 +145,11 @@ def _same(first: str, second: str) -> bool:
 
 
 def match(template: list[dict], submitted: list[dict]) -> list[int | None]:
-    """For each submitted cell the template's cell that it is, or None for one that the student added."""
-    by_name = {info(cell)["grade_id"]: i for i, cell in enumerate(template) if info(cell).get("grade_id")}
+    """For each submitted cell the template's cell that it is, or None for one that the student
+    added."""
+    by_name = {
+        info(cell)["grade_id"]: i for i, cell in enumerate(template) if info(cell).get("grade_id")
+    }
     by_id = {cell["id"]: i for i, cell in enumerate(template)}
     matches: list[int | None] = []
     for cell in submitted:
@@ -124,9 +161,16 @@ def match(template: list[dict], submitted: list[dict]) -> list[int | None]:
             found = None
         matches.append(found)
     taken = set(matches)
-    for position, cell in enumerate(submitted):  # stripped metadata: by equal text, then by the names defined
+    for position, cell in enumerate(
+        submitted
+    ):  # stripped metadata: by equal text, then by the names defined
         if matches[position] is None:
-            same = [i for i, other in enumerate(template) if other["cell_type"] == cell["cell_type"] and _same(other["source"], cell["source"])]
+            same = [
+                i
+                for i, other in enumerate(template)
+                if other["cell_type"] == cell["cell_type"]
+                and _same(other["source"], cell["source"])
+            ]
             if same:
                 matches[position] = next((i for i in same if i not in taken), same[0])
                 taken.add(matches[position])
@@ -135,16 +179,34 @@ def match(template: list[dict], submitted: list[dict]) -> list[int | None]:
             continue
         names = defined(cell["source"])
         for i, other in enumerate(template):
-            wanted = defined(other["source"]) if i not in taken and info(other).get("solution") else set()
+            wanted = (
+                defined(other["source"])
+                if i not in taken and info(other).get("solution")
+                else set()
+            )
             if wanted and wanted <= names:
                 matches[position] = i
                 taken.add(i)
                 break
-    for i, other in enumerate(template):  # a text answer without its name: the added text that follows the question's own text
+    for i, other in enumerate(
+        template
+    ):  # a text answer without its name: the added text that follows the question's own text
         if i in taken or other["cell_type"] != "markdown" or not info(other).get("solution"):
             continue
-        before = next((p for p in range(len(submitted) - 1, -1, -1) if matches[p] is not None and matches[p] == i - 1), None)
-        if before is not None and before + 1 < len(submitted) and matches[before + 1] is None and submitted[before + 1]["cell_type"] == "markdown":
+        before = next(
+            (
+                p
+                for p in range(len(submitted) - 1, -1, -1)
+                if matches[p] is not None and matches[p] == i - 1
+            ),
+            None,
+        )
+        if (
+            before is not None
+            and before + 1 < len(submitted)
+            and matches[before + 1] is None
+            and submitted[before + 1]["cell_type"] == "markdown"
+        ):
             matches[before + 1] = i
             taken.add(i)
     return matches
@@ -168,15 +230,29 @@ def assemble(template: list[dict], submitted: list[dict]) -> Assembled:
         elif cell["cell_type"] == "code" and not _same(cell["source"], template[found]["source"]):
             restored += 1
     if restored:
-        notes.append(f"{restored} given cell{'s were' if restored > 1 else ' was'} changed in the notebook and put back for grading.")
+        notes.append(
+            f"{restored} given cell{'s were' if restored > 1 else ' was'} changed in the notebook "
+            "and put back for grading."
+        )
     if order != sorted(order):
         notes.append("The cells were put back into the exercise's order for grading.")
-    missing = [info(cell)["grade_id"] for i, cell in enumerate(template) if info(cell).get("solution") and i not in answers]
+    missing = [
+        info(cell)["grade_id"]
+        for i, cell in enumerate(template)
+        if info(cell).get("solution") and i not in answers
+    ]
     if missing:
         notes.append(f"Answer cells that are not in the notebook: {', '.join(missing)}.")
-    gone = [i for i, cell in enumerate(template) if cell["cell_type"] == "code" and not info(cell).get("solution") and i not in order]
+    gone = [
+        i
+        for i, cell in enumerate(template)
+        if cell["cell_type"] == "code" and not info(cell).get("solution") and i not in order
+    ]
     if gone:
-        notes.append(f"{len(gone)} given cell{'s' if len(gone) > 1 else ''} missing in the notebook, put back for grading.")
+        notes.append(
+            f"{len(gone)} given cell{'s' if len(gone) > 1 else ''} missing in the notebook, "
+            "put back for grading."
+        )
     cells = [Cell("+", cell["cell_type"], cell["source"]) for cell in added.get(-1, [])]
     for i, cell in enumerate(template):
         about = info(cell)
@@ -186,20 +262,34 @@ def assemble(template: list[dict], submitted: list[dict]) -> Assembled:
             different = [text for text in versions if not _same(text, cell["source"])]
             versions = different or versions[:1]
             if len(set(map(str.strip, different))) > 1:
-                notes.append(f"The answer cell {key} is there {len(different)} times with different texts; they ran in order, so the last one counts.")
+                notes.append(
+                    f"The answer cell {key} is there {len(different)} times with different texts; "
+                    "they ran in order, so the last one counts."
+                )
         for text in versions[:-1]:
             cells.append(Cell("+", cell["cell_type"], text))
         manual = bool(about.get("grade") and solution)
-        shows = bool({"wanted", "show", "bootstrap", "closing"} & set(cell["metadata"].get("tags", [])))
-        cells.append(Cell(key, cell["cell_type"], versions[-1], solution, float(about.get("points", 0)) if about.get("grade") else 0, manual,
-                          skip=not solution and (shows or bool(about.get("grade")))))
+        shows = bool(
+            {"wanted", "show", "bootstrap", "closing"} & set(cell["metadata"].get("tags", []))
+        )
+        cells.append(
+            Cell(
+                key,
+                cell["cell_type"],
+                versions[-1],
+                solution,
+                float(about.get("points", 0)) if about.get("grade") else 0,
+                manual,
+                skip=not solution and (shows or bool(about.get("grade"))),
+            )
+        )
         cells += [Cell("+", more["cell_type"], more["source"]) for more in added.get(i, [])]
     return Assembled(cells, notes)
 
 
 def unanswered(cell: Cell, template: list[dict]) -> bool:
     """Whether a text answer is empty or still the exercise's own placeholder."""
-    own = next((other["source"] for other in template if info(other).get("grade_id") == cell.key), "")
+    own = next(
+        (other["source"] for other in template if info(other).get("grade_id") == cell.key), ""
+    )
     return not cell.source.strip() or _same(cell.source, own) or _same(cell.source, PROSE_STUB)
-
-

@@ -1,4 +1,5 @@
-"""Files as they really come in: damaged, rearranged, saved by other programs. What can be graded must be graded as it deserves."""
+"""Files as they really come in: damaged, rearranged, saved by other programs. What can be graded
+must be graded as it deserves."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ ANSWERS = {
     c = torch.linalg.svd(x - mean, full_matrices=False)[2][:k]
     return float((((y - mean) @ c.T @ c + mean - y) ** 2).mean())
 """,
-    "why": "The gradient of a ReLU is zero where it is off."}
+    "why": "The gradient of a ReLU is zero where it is off.",
+}
 REST = (TRAIN,)  # left out in these cases, to save time
 
 
@@ -41,7 +43,11 @@ def duplicated(nb: dict) -> dict:
 def duplicated_old_below(nb: dict) -> dict:
     """The unanswered cell was copied away first and stands below the answer."""
     place = next(i for i, cell in enumerate(nb["cells"]) if name_of(cell) == "dead_units")
-    stub = dict(copy.deepcopy(nb["cells"][place]), id="old", source="def dead_units(codes):\n    # YOUR CODE HERE\n    raise NotImplementedError()\n")
+    stub = dict(
+        copy.deepcopy(nb["cells"][place]),
+        id="old",
+        source="def dead_units(codes):\n    # YOUR CODE HERE\n    raise NotImplementedError()\n",
+    )
     exercise = next(c for c in build_exercise()["cells"] if name_of(c) == "dead_units")
     stub["source"] = exercise["source"]
     nb["cells"].insert(place + 1, stub)
@@ -68,7 +74,8 @@ def stripped(nb: dict) -> dict:
 
 
 def colab(nb: dict) -> dict:
-    """As Colab saves: no cell ids but one in the metadata, its own notebook metadata, sources as lists, outputs kept, an upload cell first."""
+    """As Colab saves: no cell ids but one in the metadata, its own notebook metadata, sources as
+    lists, outputs kept, an upload cell first."""
     for number, cell in enumerate(nb["cells"]):
         cell.pop("id", None)
         cell["metadata"]["id"] = f"xY{number}z"
@@ -77,8 +84,21 @@ def colab(nb: dict) -> dict:
             cell["execution_count"] = number
             cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": ["ok\n"]}]
         cell["source"] = "".join(cell["source"]).splitlines(keepends=True)
-    nb["cells"].insert(0, {"cell_type": "code", "metadata": {"id": "up"}, "source": ["!pip list | head -1\n", "from google.colab import files"], "outputs": [], "execution_count": 1})
-    nb["metadata"] = {"colab": {"provenance": [], "toc_visible": True}, "accelerator": "GPU", "kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    nb["cells"].insert(
+        0,
+        {
+            "cell_type": "code",
+            "metadata": {"id": "up"},
+            "source": ["!pip list | head -1\n", "from google.colab import files"],
+            "outputs": [],
+            "execution_count": 1,
+        },
+    )
+    nb["metadata"] = {
+        "colab": {"provenance": [], "toc_visible": True},
+        "accelerator": "GPU",
+        "kernelspec": {"name": "python3", "display_name": "Python 3"},
+    }
     nb["nbformat_minor"] = 0
     return nb
 
@@ -91,7 +111,12 @@ def nbformat_3(nb: dict) -> dict:
         if cell["cell_type"] == "code":
             old.update(language="python", collapsed=False, outputs=[], prompt_number=1)
         cells.append(old)
-    return {"metadata": {"name": "", "signature": ""}, "nbformat": 3, "nbformat_minor": 0, "worksheets": [{"cells": cells, "metadata": {}}]}
+    return {
+        "metadata": {"name": "", "signature": ""},
+        "nbformat": 3,
+        "nbformat_minor": 0,
+        "worksheets": [{"cells": cells, "metadata": {}}],
+    }
 
 
 def windows(nb: dict) -> bytes:
@@ -102,7 +127,9 @@ def windows(nb: dict) -> bytes:
 
 def huge_outputs(nb: dict) -> bytes:
     """200 MB of saved output in the file."""
-    nb["cells"][2 if nb["cells"][2]["cell_type"] == "code" else 3]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "@@@"}]
+    nb["cells"][2 if nb["cells"][2]["cell_type"] == "code" else 3]["outputs"] = [
+        {"output_type": "stream", "name": "stdout", "text": "@@@"}
+    ]
     return json.dumps(nb).encode().replace(b"@@@", b"x" * (200 << 20), 1)
 
 
@@ -113,13 +140,27 @@ def checks_edited(nb: dict) -> dict:
     return nb
 
 
-def case(name: str, loses: tuple[str, ...] = (), change=None, answers: dict | None = None, **options) -> Case:
-    return Case(f"broken, {name}", E, {**ANSWERS, **(answers or {})}, (*loses, *REST), change=change, solved=False, **options)
+def case(
+    name: str, loses: tuple[str, ...] = (), change=None, answers: dict | None = None, **options
+) -> Case:
+    return Case(
+        f"broken, {name}",
+        E,
+        {**ANSWERS, **(answers or {})},
+        (*loses, *REST),
+        change=change,
+        solved=False,
+        **options,
+    )
 
 
 NONE = (DEAD, PCA)
 CASES = [
-    case("syntax error in one answer", (DEAD,), answers={"dead_units": "def dead_units(codes)\n    return []\n"}),
+    case(
+        "syntax error in one answer",
+        (DEAD,),
+        answers={"dead_units": "def dead_units(codes)\n    return []\n"},
+    ),
     case("an answer cell deleted", (PCA,), without("pca_error"), say="pca_error"),
     case("check cells deleted", (), without("check_dead_units", "check_pca_error"), say="put back"),
     case("check cells edited", (), checks_edited, say="put back"),
@@ -131,15 +172,72 @@ CASES = [
     case("nbformat 3", (), nbformat_3),
     case("Windows line ends and byte-order mark", (), windows),
     case("200 MB of saved output", (), huge_outputs),
-    case("prints 200 MB", (), answers={"dead_units": ANSWERS["dead_units"] + "\nfor _ in range(200):\n    print('x' * 1_000_000)\n"}),
-    case("endless loop beside an answer", (), answers={"dead_units": ANSWERS["dead_units"] + "\nwhile True:\n    pass\n"}, status=("timed out",)),
-    case("endless loop in a function", (DEAD,), answers=dead("while True:\n        pass"), status=("timed out",), say="Out of time"),
-    case("asks for input", (), answers={"dead_units": ANSWERS["dead_units"] + "\nname = input('your name? ')\n"}),
-    case("leaves with sys.exit", (), answers={"dead_units": ANSWERS["dead_units"] + "\nimport sys\nsys.exit(0)\n"}),
-    case("error beside an answer", (), answers={"dead_units": ANSWERS["dead_units"] + "\nprint(undefined_name)\n"}),
+    case(
+        "prints 200 MB",
+        (),
+        answers={
+            "dead_units": ANSWERS["dead_units"]
+            + "\nfor _ in range(200):\n    print('x' * 1_000_000)\n"
+        },
+    ),
+    case(
+        "endless loop beside an answer",
+        (),
+        answers={"dead_units": ANSWERS["dead_units"] + "\nwhile True:\n    pass\n"},
+        status=("timed out",),
+    ),
+    case(
+        "endless loop in a function",
+        (DEAD,),
+        answers=dead("while True:\n        pass"),
+        status=("timed out",),
+        say="Out of time",
+    ),
+    case(
+        "asks for input",
+        (),
+        answers={"dead_units": ANSWERS["dead_units"] + "\nname = input('your name? ')\n"},
+    ),
+    case(
+        "leaves with sys.exit",
+        (),
+        answers={"dead_units": ANSWERS["dead_units"] + "\nimport sys\nsys.exit(0)\n"},
+    ),
+    case(
+        "error beside an answer",
+        (),
+        answers={"dead_units": ANSWERS["dead_units"] + "\nprint(undefined_name)\n"},
+    ),
     case("returns nothing", (DEAD,), answers=dead("pass")),
-    Case("broken, empty file", E, loses=(DEAD, PCA, TRAIN), change=lambda nb: b"", status=("unreadable",), say="empty"),
-    Case("broken, not JSON", E, loses=(DEAD, PCA, TRAIN), change=lambda nb: b"<html><body>Log in to continue</body></html>", status=("unreadable",), say="JSON"),
-    Case("broken, JSON but no notebook", E, loses=(DEAD, PCA, TRAIN), change=lambda nb: b'[1, 2, {"a": 3}]', status=("unreadable",), say="not a notebook"),
-    Case("broken, half a file", E, loses=(DEAD, PCA, TRAIN), change=lambda nb: json.dumps(nb).encode()[:9000], status=("unreadable",)),
+    Case(
+        "broken, empty file",
+        E,
+        loses=(DEAD, PCA, TRAIN),
+        change=lambda nb: b"",
+        status=("unreadable",),
+        say="empty",
+    ),
+    Case(
+        "broken, not JSON",
+        E,
+        loses=(DEAD, PCA, TRAIN),
+        change=lambda nb: b"<html><body>Log in to continue</body></html>",
+        status=("unreadable",),
+        say="JSON",
+    ),
+    Case(
+        "broken, JSON but no notebook",
+        E,
+        loses=(DEAD, PCA, TRAIN),
+        change=lambda nb: b'[1, 2, {"a": 3}]',
+        status=("unreadable",),
+        say="not a notebook",
+    ),
+    Case(
+        "broken, half a file",
+        E,
+        loses=(DEAD, PCA, TRAIN),
+        change=lambda nb: json.dumps(nb).encode()[:9000],
+        status=("unreadable",),
+    ),
 ]

@@ -1,8 +1,10 @@
-"""The corpus: right, wrong, broken and hostile submissions, made from the solutions and small changes, so that no notebook is kept.
+"""The corpus: right, wrong, broken and hostile submissions, made from the solutions and small
+changes, so that no notebook is kept.
 
-Right and wrong answers stand in ``lessons/*/submissions.py``, broken files in ``broken.py``, attacks in ``hostile.py``.
+Right and wrong answers stand in ``lessons/*/submissions.py``, broken files in ``broken.py``,
+attacks in ``hostile.py``.
 
-    python -m grading.corpus FOLDER        write all of it as a teacher would get it, with expected.csv beside it
+    python -m grading.corpus FOLDER    write it as a teacher would get it, with expected.csv
 """
 
 from __future__ import annotations
@@ -23,16 +25,13 @@ ROOT = Path(__file__).resolve().parents[1]
 class Case:
     """One submission.
 
-    Args:
-        name: what it is, as the student's name.
-        exercise: of which exercise.
-        answers: grade_id -> the answer cell's text; all other answers are the solution's.
-        loses: the cells (``check_…`` or a text's name) that must get no points; all others must get theirs.
-        partly: cell -> the points that it must get, where some of its rules are met.
-        status: what the grader must say.
-        change: a last change of the notebook, or the bytes of the file.
-        solved: start from the solution (True) or from the untouched exercise.
-        say: a text that must stand in the messages or notes.
+    Args: name: what it is, as the student's name. exercise: of which exercise. answers: grade_id ->
+        the answer cell's text; all other answers are the solution's. loses: the cells (``check_…``
+        or a text's name) that must get no points; all others must get theirs. partly: cell -> the
+        points that it must get, where some of its rules are met. status: what the grader must say.
+        change: a last change of the notebook, or the bytes of the file. solved: start from the
+        solution (True) or from the untouched exercise. say: a text that must stand in the messages
+        or notes.
     """
 
     name: str
@@ -52,8 +51,14 @@ def exercise(name: str) -> dict:
 
 def notebook(case: Case) -> bytes:
     """The file that is handed in: the student version with the solution's or the case's answers."""
-    solution = json.loads((ROOT / "solutions" / case.exercise / f"{case.exercise}.ipynb").read_text(encoding="utf-8"))
-    solved = {cell["metadata"]["nbgrader"]["grade_id"]: cell["source"] for cell in solution["cells"] if "nbgrader" in cell["metadata"]}
+    solution = json.loads(
+        (ROOT / "solutions" / case.exercise / f"{case.exercise}.ipynb").read_text(encoding="utf-8")
+    )
+    solved = {
+        cell["metadata"]["nbgrader"]["grade_id"]: cell["source"]
+        for cell in solution["cells"]
+        if "nbgrader" in cell["metadata"]
+    }
     nb = exercise(case.exercise)
     for cell in nb["cells"]:
         about = cell["metadata"].get("nbgrader", {})
@@ -63,13 +68,19 @@ def notebook(case: Case) -> bytes:
             elif case.solved:
                 cell["source"] = [line for line in solved[about["grade_id"]] if "### " not in line]
     changed = case.change(nb) if case.change else nb
-    return changed if isinstance(changed, bytes) else json.dumps(changed, ensure_ascii=False, indent=1).encode()
+    return (
+        changed
+        if isinstance(changed, bytes)
+        else json.dumps(changed, ensure_ascii=False, indent=1).encode()
+    )
 
 
-def cases() -> list[Case]:
-    """All of it. The parts are loaded by path, since the lessons' folders begin with digits."""
+def cases(exercise: str = "") -> list[Case]:
+    """All of it, or the right and wrong answers to one exercise. Loaded by path, since the lessons'
+    folders begin with digits."""
     here = Path(__file__).parent
-    parts = [*sorted(ROOT.glob("lessons/*/submissions.py")), here / "broken.py", here / "hostile.py"]
+    parts = sorted(ROOT.glob(f"lessons/{exercise or '[!_]*'}/submissions.py"))
+    parts += [] if exercise else [here / "broken.py", here / "hostile.py"]
     found = [case for path in parts for case in checks.load(path).CASES]
     names = [(case.name, case.exercise) for case in found]
     assert len(set(names)) == len(names), "two cases of one name"
@@ -77,24 +88,44 @@ def cases() -> list[Case]:
 
 
 def together(chosen: list[Case]) -> list[tuple[Case, list[Case]]]:
-    """Pairs (what is handed in, the cases in it): wrong answers to different questions share a notebook, in which another one is answered
-    rightly; all else stands alone. A notebook starts a Python and a torch of its own, so this saves time. ``grading/margins.py`` judges each alone.
+    """Pairs (what is handed in, the cases in it): wrong answers to different questions share a
+    notebook, in which another one is answered rightly; all else stands alone. A notebook starts a
+    Python and a torch of its own, so this saves time. ``grading/margins.py`` judges each alone.
     """
     packs: list[tuple[Case, list[Case]]] = []
-    questions = {name: {about["grade_id"] for cell in exercise(name)["cells"] if (about := cell["metadata"].get("nbgrader", {})).get("grade") and not about["solution"]}
-                 for name in {case.exercise for case in chosen}}
+    questions = {
+        name: {
+            about["grade_id"]
+            for cell in exercise(name)["cells"]
+            if (about := cell["metadata"].get("nbgrader", {})).get("grade")
+            and not about["solution"]
+        }
+        for name in {case.exercise for case in chosen}
+    }
     for case in chosen:
         plain = case.name.startswith("wrong") and case.change is None and case.status == ("graded",)
         for pack, members in packs if plain else ():
-            fits = pack.exercise == case.exercise and members[0].name.startswith("wrong") and pack.change is None and pack.status == case.status
-            fits = fits and not questions[case.exercise] <= {*pack.loses, *pack.partly, *case.loses, *case.partly} and all(pack.answers.get(key, text) == text for key, text in case.answers.items())
+            fits = (
+                pack.exercise == case.exercise
+                and members[0].name.startswith("wrong")
+                and pack.change is None
+                and pack.status == case.status
+            )
+            fits = (
+                fits
+                and not questions[case.exercise]
+                <= {*pack.loses, *pack.partly, *case.loses, *case.partly}
+                and all(pack.answers.get(key, text) == text for key, text in case.answers.items())
+            )
             if fits and not {*pack.loses, *pack.partly} & {*case.loses, *case.partly}:
                 pack.answers |= case.answers
                 pack.loses, pack.partly = (*pack.loses, *case.loses), pack.partly | case.partly
                 members.append(case)
                 break
         else:
-            packs.append((replace(case, answers=dict(case.answers), partly=dict(case.partly)), [case]))
+            packs.append(
+                (replace(case, answers=dict(case.answers), partly=dict(case.partly)), [case])
+            )
     return packs
 
 
@@ -112,7 +143,16 @@ def main() -> None:
     with open(folder / "expected.csv", "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["student", "exercise", "status", "questions_without_points", "in_part"])
-        writer.writerows([case.name, case.exercise, "|".join(case.status), " ".join(case.loses), case.partly or ""] for case in cases())
+        writer.writerows(
+            [
+                case.name,
+                case.exercise,
+                "|".join(case.status),
+                " ".join(case.loses),
+                case.partly or "",
+            ]
+            for case in cases()
+        )
 
 
 if __name__ == "__main__":

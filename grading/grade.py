@@ -1,9 +1,11 @@
 """Grades a folder or zip of submissions.
 
-    python -m grading.grade SUBMISSIONS [--students list.csv] [--again] [--jobs 2] [--unsafe-without-sandbox]
+    python -m grading.grade SUBMISSIONS [--students list.csv] [--again] [--jobs 2]
+    [--unsafe-without-sandbox]
 
-Writes into grading/work (or --out): grades.csv, feedback/<student>.html, summary.png. Run it again at any time: what was
-graded is kept, what changed is graded anew, and a mark never outlives the submission or the exercise that it was given for.
+Writes into grading/work (or --out): grades.csv, feedback/<student>.html, summary.png. Run it again
+at any time: what was graded is kept, what changed is graded anew, and a mark never outlives the
+submission or the exercise that it was given for.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from grading import assemble, collect, judging, report, sandbox
 
 ROOT = Path(__file__).resolve().parents[1]
 VERSION_OF = ("runner.py", "sandbox.py", "assemble.py", "judging.py", "grade.py")
+LIMITS = sandbox.Limits()
 
 
 @dataclass
@@ -76,7 +79,8 @@ def fingerprint(submission: collect.Submission, secret: str) -> str:
 
 @functools.lru_cache(maxsize=32)
 def inputs(exercise: str, question: str, secret: str) -> tuple[dict, dict]:
-    """A question's inputs and expected answers: the same for all submissions, so a worker makes them once."""
+    """A question's inputs and expected answers: the same for all submissions, so a worker makes
+    them once."""
     found = next(other for other in judging.questions(exercise) if other.name == question)
     given = found.given(checks.random_for(secret, question))
     return given, found.expected(given)
@@ -117,7 +121,9 @@ def ask(box: sandbox.Box, question: Question, given: dict, seed: int) -> list[di
 
     ended: list[bool] = []
     source = judging.source_of(question)
-    box.send({"source": source, "given": judging.pack(given), "seed": seed, "seconds": question.seconds})
+    box.send(
+        {"source": source, "given": judging.pack(given), "seed": seed, "seconds": question.seconds}
+    )
     if (message := reply())["kind"] != "prepared":
         wrong = Wrong(str(message.get("text") or "your code ended the process")[:600])
         if message["kind"] != "ended":
@@ -130,7 +136,9 @@ def ask(box: sandbox.Box, question: Question, given: dict, seed: int) -> list[di
     return answers
 
 
-def grade(submission: collect.Submission, secret: str, bwrap: str | None, limits: sandbox.Limits) -> Result:
+def grade(
+    submission: collect.Submission, secret: str, bwrap: str | None, limits: sandbox.Limits
+) -> Result:
     """Grade one submission; never raises for anything that a submission does."""
     start = time.monotonic()
     torch.set_num_threads(1)
@@ -140,7 +148,10 @@ def grade(submission: collect.Submission, secret: str, bwrap: str | None, limits
     result.points = {question.cell: 0.0 for question in questions}
     try:
         if submission.data is None:
-            raise assemble.Unreadable(f"the file is larger than {assemble.LARGEST_FILE >> 20} MiB: clear all outputs and hand it in again")
+            raise assemble.Unreadable(
+                f"the file is larger than {assemble.LARGEST_FILE >> 20} MiB: "
+                "clear all outputs and hand it in again"
+            )
         assembled = assemble.assemble(template, assemble.read(submission.data))
     except assemble.Unreadable as error:
         result.status, result.notes = "unreadable", [f"Not graded: {error}."]
@@ -151,20 +162,47 @@ def grade(submission: collect.Submission, secret: str, bwrap: str | None, limits
             result.points[cell.key], result.messages[cell.key] = 0.0, "No answer."
     shown = [{**asdict(cell), "outputs": [], "error": ""} for cell in assembled.cells]
     result.cells = shown
-    code = [(number, cell) for number, cell in enumerate(assembled.cells) if cell.kind == "code" and not cell.skip]
+    code = [
+        (number, cell)
+        for number, cell in enumerate(assembled.cells)
+        if cell.kind == "code" and not cell.skip
+    ]
     late = []
     try:
-        with tempfile.TemporaryDirectory() as scratch, sandbox.Box(bwrap, limits, Path(scratch)) as box:
-            box.send({"limits": box.rlimits() if bwrap else {}, "cells": [
-                {"key": str(number), "source": cell.source, "seconds": limits.cell_seconds} for number, cell in code]})
+        with (
+            tempfile.TemporaryDirectory() as scratch,
+            sandbox.Box(bwrap, limits, Path(scratch)) as box,
+        ):
+            box.send(
+                {
+                    "limits": box.rlimits() if bwrap else {},
+                    "cells": [
+                        {"key": str(number), "source": cell.source, "seconds": limits.cell_seconds}
+                        for number, cell in code
+                    ],
+                }
+            )
             box.receive(limits.start_seconds)  # the box is ready
-            while (message := box.receive(limits.cell_seconds + limits.grace_seconds))["kind"] != "ran":
-                if message["kind"] == "cell" and str(message.get("key")).isdigit() and int(message["key"]) < len(shown):
+            while (message := box.receive(limits.cell_seconds + limits.grace_seconds))[
+                "kind"
+            ] != "ran":
+                if (
+                    message["kind"] == "cell"
+                    and str(message.get("key")).isdigit()
+                    and int(message["key"]) < len(shown)
+                ):
                     cell = shown[int(message["key"])]
-                    cell["outputs"], cell["error"] = report.only_known(message.get("outputs")), str(message.get("error", ""))[:100]
+                    cell["outputs"], cell["error"] = (
+                        report.only_known(message.get("outputs")),
+                        str(message.get("error", ""))[:100],
+                    )
                     if cell["error"] == "OutOfTime":
                         late.append("a cell")
-            traces = [str(trace)[:200] for trace in message.get("traces", [])][:5] if isinstance(message.get("traces"), list) else []
+            traces = (
+                [str(trace)[:200] for trace in message.get("traces", [])][:5]
+                if isinstance(message.get("traces"), list)
+                else []
+            )
             if traces:
                 result.status = "tampered"
                 result.notes.append(f"For the teacher: {'; '.join(traces)}.")
@@ -194,40 +232,72 @@ def grade(submission: collect.Submission, secret: str, bwrap: str | None, limits
     return result
 
 
-def grade_or_say(submission: collect.Submission, secret: str, bwrap: str | None, limits: sandbox.Limits) -> Result:
+def grade_or_say(
+    submission: collect.Submission, secret: str, bwrap: str | None, limits: sandbox.Limits
+) -> Result:
     """As ``grade``; a fault of the grader itself becomes 'not graded', never a mark."""
     try:
         return grade(submission, secret, bwrap, limits)
     except Exception as error:
-        return Result(submission.student, submission.exercise, "not graded", notes=[f"The grader failed: {type(error).__name__}: {error}"])
+        return Result(
+            submission.student,
+            submission.exercise,
+            "not graded",
+            notes=[f"The grader failed: {type(error).__name__}: {error}"],
+        )
 
 
 def start_worker() -> None:
-    """In a worker: print nothing, and leave as soon as the grading command is gone, killed or not; its box goes with it."""
+    """In a worker: print nothing, and leave as soon as the grading command is gone, killed or not;
+    its box goes with it."""
     sys.stdout = open(os.devnull, "w")
-    threading.Thread(target=lambda: (multiprocessing.parent_process().join(), os._exit(1)), daemon=True).start()
+    threading.Thread(
+        target=lambda: (multiprocessing.parent_process().join(), os._exit(1)), daemon=True
+    ).start()
 
 
 def solution_submission(name: str) -> collect.Submission:
-    return collect.Submission("(solution)", name, "solutions", (ROOT / "solutions" / name / f"{name}.ipynb").read_bytes())
+    return collect.Submission(
+        "(solution)", name, "solutions", (ROOT / "solutions" / name / f"{name}.ipynb").read_bytes()
+    )
 
 
 def untouched_submission(name: str) -> collect.Submission:
-    return collect.Submission("(untouched exercise)", name, "exercises", exercise_path(name).read_bytes())
+    return collect.Submission(
+        "(untouched exercise)", name, "exercises", exercise_path(name).read_bytes()
+    )
 
 
 def canaries(names: list[str], pool: concurrent.futures.Executor, *how) -> list[str]:
-    """Grade the solution and the untouched exercise before anyone else: the one must get every point, the other none. Returns what is wrong."""
+    """Grade the solution and the untouched exercise before anyone else: the one must get every
+    point, the other none. Returns what is wrong."""
     wrong = []
-    pairs = [(name, *(pool.submit(grade_or_say, make(name), *how) for make in (solution_submission, untouched_submission))) for name in names]
+    pairs = [
+        (
+            name,
+            *(
+                pool.submit(grade_or_say, make(name), *how)
+                for make in (solution_submission, untouched_submission)
+            ),
+        )
+        for name in names
+    ]
     for name, solved, untouched in pairs:
         worth = report.worth(assemble.exercise_cells(exercise_path(name)))
         automatic = {key: points for key, (points, manual) in worth.items() if not manual}
         right, none = solved.result(), untouched.result()
-        if {key: right.points.get(key) for key in automatic} != automatic or right.status != "graded":
-            wrong.append(f"{name}: the solution does not get full marks ({right.status}; {right.messages or right.notes})")
+        if {
+            key: right.points.get(key) for key in automatic
+        } != automatic or right.status != "graded":
+            wrong.append(
+                f"{name}: the solution does not get full marks "
+                f"({right.status}; {right.messages or right.notes})"
+            )
         if any(none.points.values()) or none.status != "graded":
-            wrong.append(f"{name}: the untouched exercise gets points, or does not run ({none.status}; {none.points})")
+            wrong.append(
+                f"{name}: the untouched exercise gets points, or does not run "
+                f"({none.status}; {none.points})"
+            )
     return wrong
 
 
@@ -244,10 +314,14 @@ class Work:
         self.secret = key.read_text()
 
     def path(self, student: str, exercise: str) -> Path:
-        return self.results / f"{hashlib.sha256(f'{exercise}/{student}'.encode()).hexdigest()[:20]}.json"
+        return (
+            self.results
+            / f"{hashlib.sha256(f'{exercise}/{student}'.encode()).hexdigest()[:20]}.json"
+        )
 
     def kept(self, submission: collect.Submission, mark: str) -> Result | None:
-        """The result of an earlier run, if it is of this very submission; any other is deleted, so that no old mark stands."""
+        """The result of an earlier run, if it is of this very submission; any other is deleted, so
+        that no old mark stands."""
         path = self.path(submission.student, submission.exercise)
         try:
             result = Result(**json.loads(path.read_text(encoding="utf-8")))
@@ -276,8 +350,19 @@ def read_students(path: Path | None) -> list[str]:
         return [collect.clean_name(row[0]) for row in csv.reader(file) if row and row[0].strip()]
 
 
-def run(source: Path, out: Path, *, students: list[str] = (), only: str = "", jobs: int = 0, again: bool = False, bwrap: str | None = None,
-        limits: sandbox.Limits = sandbox.Limits(), check_grader: bool = True, say=print) -> list[Result]:
+def run(
+    source: Path,
+    out: Path,
+    *,
+    students: list[str] = (),
+    only: str = "",
+    jobs: int = 0,
+    again: bool = False,
+    bwrap: str | None = None,
+    limits: sandbox.Limits = LIMITS,
+    check_grader: bool = True,
+    say=print,
+) -> list[Result]:
     """Grade everything in ``source`` into ``out``."""
     exercises = all_exercises()
     submissions = collect.collect(source, {only: exercises[only]} if only else exercises)
@@ -290,81 +375,165 @@ def run(source: Path, out: Path, *, students: list[str] = (), only: str = "", jo
     for submission in submissions:
         key = submission.student, submission.exercise
         if not submission.exercise:
-            results[key] = Result(submission.student, "", "unreadable", notes=[f"Which exercise {submission.path} belongs to cannot be told."])
+            results[key] = Result(
+                submission.student,
+                "",
+                "unreadable",
+                notes=[f"Which exercise {submission.path} belongs to cannot be told."],
+            )
             continue
         mark = fingerprint(submission, work.secret)
         kept = work.kept(submission, "" if again else mark)
         if kept is None:
             todo.append((submission, mark))
-            results[key] = Result(submission.student, submission.exercise, "not graded", notes=["Grading has not reached this submission."])
+            results[key] = Result(
+                submission.student,
+                submission.exercise,
+                "not graded",
+                notes=["Grading has not reached this submission."],
+            )
         else:
             results[key] = kept
     names = sorted({submission.exercise for submission in submissions if submission.exercise})
     for name in names:
         for student in students:
-            known = any(who == student or who.rpartition(" ")[0] == student for who, what in results if what == name)
+            known = any(
+                who == student or who.rpartition(" ")[0] == student
+                for who, what in results
+                if what == name
+            )
             if not known:
-                results[student, name] = Result(student, name, "missing", notes=["Nothing was handed in."])
-    say(f"{len(submissions)} submissions of {len(names)} exercises: {len(submissions) - len(todo)} graded before, {len(todo)} to grade")
-    report.write_grades(out / "grades.csv", list(results.values()), exercises, work)  # from here on no old mark stands in the table
+                results[student, name] = Result(
+                    student, name, "missing", notes=["Nothing was handed in."]
+                )
+    say(
+        f"{len(submissions)} submissions of {len(names)} exercises: "
+        f"{len(submissions) - len(todo)} graded before, {len(todo)} to grade"
+    )
+    report.write_grades(
+        out / "grades.csv", list(results.values()), exercises, work
+    )  # from here on no old mark stands in the table
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")  # one submission for each core: more threads would only be in each other's way
-    with concurrent.futures.ProcessPoolExecutor(jobs or os.cpu_count() or 1, mp_context=multiprocessing.get_context("spawn"), initializer=start_worker) as pool:
+        os.environ.setdefault(
+            name, "1"
+        )  # one submission for each core: more threads would only be in each other's way
+    with concurrent.futures.ProcessPoolExecutor(
+        jobs or os.cpu_count() or 1,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=start_worker,
+    ) as pool:
         if todo and check_grader:
             started = sorted({submission.exercise for submission, _ in todo})
-            say(f"first the solution and the untouched exercise of {', '.join(started)}, as a check of the grader …")
+            say(
+                f"first the solution and the untouched exercise of {', '.join(started)}, "
+                "as a check of the grader …"
+            )
             wrong = canaries(started, pool, work.secret, bwrap, limits)
             if wrong:
-                raise SystemExit("grading stopped, since the grader itself is not right here:\n  " + "\n  ".join(wrong))
-        futures = {pool.submit(grade_or_say, submission, work.secret, bwrap, limits): (submission, mark) for submission, mark in todo}
+                raise SystemExit(
+                    "grading stopped, since the grader itself is not right here:\n  "
+                    + "\n  ".join(wrong)
+                )
+        futures = {
+            pool.submit(grade_or_say, submission, work.secret, bwrap, limits): (submission, mark)
+            for submission, mark in todo
+        }
         for number, future in enumerate(concurrent.futures.as_completed(futures), 1):
             submission, mark = futures[future]
             try:
                 result = future.result()
-            except Exception as error:  # the worker died: the machine's fault or an attack, in either case no mark
-                result = Result(submission.student, submission.exercise, "not graded", notes=[f"The grader's process died: {error}"])
+            except (
+                Exception
+            ) as error:  # the worker died: the machine's fault or an attack, in either case no mark
+                result = Result(
+                    submission.student,
+                    submission.exercise,
+                    "not graded",
+                    notes=[f"The grader's process died: {error}"],
+                )
             result.fingerprint = mark
             results[submission.student, submission.exercise] = result
             if result.status != "not graded":
                 work.keep(result)
-            say(f"[{number}/{len(todo)}] {submission.student}, {submission.exercise}: {result.status}, {sum(result.points.values()):g} points, {result.seconds:.0f} s")
+            say(
+                f"[{number}/{len(todo)}] {submission.student}, {submission.exercise}: "
+                f"{result.status}, {sum(result.points.values()):g} points, {result.seconds:.0f} s"
+            )
     everything = sorted(results.values(), key=lambda result: (result.exercise, result.student))
     report.write_all(out, everything, exercises, work)
     return everything
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("submissions", type=Path)
-    parser.add_argument("--out", type=Path, default=ROOT / "grading/work", help="where marks and feedback go")
-    parser.add_argument("--students", type=Path, help="class list (CSV, first column): who handed in nothing gets a line, too")
-    parser.add_argument("--exercise", default="", help="all notebooks are of this exercise, whatever they are called")
-    parser.add_argument("--jobs", type=int, default=0, help="submissions at a time (default: one for each core)")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "grading/work", help="where marks and feedback go"
+    )
+    parser.add_argument(
+        "--students",
+        type=Path,
+        help="class list (CSV, first column): who handed in nothing gets a line, too",
+    )
+    parser.add_argument(
+        "--exercise",
+        default="",
+        help="all notebooks are of this exercise, whatever they are called",
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=0, help="submissions at a time (default: one for each core)"
+    )
     parser.add_argument("--again", action="store_true", help="grade everything anew")
-    parser.add_argument("--unsafe-without-sandbox", action="store_true", help="run the students' code unprotected, with your rights")
+    parser.add_argument(
+        "--unsafe-without-sandbox",
+        action="store_true",
+        help="run the students' code unprotected, with your rights",
+    )
     options = parser.parse_args()
     if not str(options.submissions) or str(options.submissions) == ".":
         parser.error("name a folder or zip of submissions: make grade SUBMISSIONS=path")
-    os.environ["COURSE_DATA"] = "sample"  # every submission is graded on the same images, which every machine has
+    os.environ["COURSE_DATA"] = (
+        "sample"  # every submission is graded on the same images, which every machine has
+    )
     bwrap = None
     if not options.unsafe_without_sandbox:
         try:
             bwrap = sandbox.find_sandbox()
         except sandbox.NoSandbox as error:
-            print(f"grading refused: {error}.\nA submission is a program. To run them with all your rights nevertheless, add --unsafe-without-sandbox.", file=sys.stderr)
+            print(
+                f"grading refused: {error}.\nA submission is a program. "
+                "To run them with all your rights nevertheless, add --unsafe-without-sandbox.",
+                file=sys.stderr,
+            )
             return 2
     if options.exercise and options.exercise not in all_exercises():
-        parser.error(f"no exercise is called {options.exercise}; there are: {', '.join(all_exercises())}")
+        parser.error(
+            f"no exercise is called {options.exercise}; there are: {', '.join(all_exercises())}"
+        )
     try:
-        results = run(options.submissions, options.out.resolve(), students=read_students(options.students), only=options.exercise, jobs=options.jobs,
-                      again=options.again, bwrap=bwrap)
+        results = run(
+            options.submissions,
+            options.out.resolve(),
+            students=read_students(options.students),
+            only=options.exercise,
+            jobs=options.jobs,
+            again=options.again,
+            bwrap=bwrap,
+        )
     except collect.NothingFound as error:
         print(f"grading stopped: {error}", file=sys.stderr)
         return 1
     not_graded = sum(result.status == "not graded" for result in results)
-    print(f"\n{options.out / 'grades.csv'}\n{options.out / 'feedback'}\n{options.out / 'summary.png'}")
+    print(
+        f"\n{options.out / 'grades.csv'}\n{options.out / 'feedback'}\n{options.out / 'summary.png'}"
+    )
     if not_graded:
-        print(f"{not_graded} could not be graded: run the same command again, it goes on there", file=sys.stderr)
+        print(
+            f"{not_graded} could not be graded: run the same command again, it goes on there",
+            file=sys.stderr,
+        )
     return 1 if not_graded else 0
 
 

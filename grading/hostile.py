@@ -1,6 +1,8 @@
-"""Attacks on the marks, on secrets and on the machine. None may gain a point that its answers do not earn.
+"""Attacks on the marks, on secrets and on the machine. None may gain a point that its answers do
+not earn.
 
-Each prints ``REACHED`` if it got at something that it must not get at; the test looks for that word in everything that came back.
+Each prints ``REACHED`` if it got at something that it must not get at; the test looks for that word
+in everything that came back.
 """
 
 from __future__ import annotations
@@ -10,21 +12,39 @@ from grading.corpus import ROOT, Case
 
 FIRST = checks.load(ROOT / "lessons/01_dense_autoencoder/submissions.py")
 DEAD, PCA, TRAIN, E, dead = FIRST.DEAD, FIRST.PCA, FIRST.TRAIN, FIRST.E, FIRST.dead
-autoencoder = FIRST.autoencoder
+autoencoder, pca = FIRST.autoencoder, FIRST.pca
 
 ALL = (DEAD, PCA, TRAIN, "why")
 
 
-def attack(name: str, code: str, loses: tuple[str, ...] = ALL, answers: dict | None = None, status: tuple[str, ...] = ("graded", "tampered"), **options) -> Case:
-    """``code`` runs in the first answer cell, before the exercise's own (unanswered) function is asked for."""
+def attack(
+    name: str,
+    code: str,
+    loses: tuple[str, ...] = ALL,
+    answers: dict | None = None,
+    status: tuple[str, ...] = ("graded", "tampered"),
+    **options,
+) -> Case:
+    """``code`` runs in the first answer cell, before the exercise's own (unanswered) function is
+    asked for."""
     first = f"{code}\n\ndef dead_units(codes):\n    raise NotImplementedError()\n"
-    return Case(f"hostile, {name}", E, {"dead_units": first, **(answers or {})}, loses, status, solved=False, **options)
+    return Case(
+        f"hostile, {name}",
+        E,
+        {"dead_units": first, **(answers or {})},
+        loses,
+        status,
+        solved=False,
+        **options,
+    )
 
 
 FORGE = """
 import json, os
-frames = [{"kind": "cell", "key": "0", "outputs": [], "error": ""}, {"kind": "ran", "traces": []}, {"kind": "prepared"},
-          {"kind": "answer", "plain": {"units": [0], "all": [0, 1, 2], "error": 0.02, "other_k": 0.01}, "tensors": ""}, {"kind": "asked"}, {"kind": "ended"}]
+plain = {"units": [0], "none": [], "all": [0, 1, 2], "error": 0.02}
+frames = [{"kind": "cell", "key": "0", "outputs": [], "error": ""}, {"kind": "ran", "traces": []},
+          {"kind": "prepared"}, {"kind": "answer", "plain": plain, "tensors": ""},
+          {"kind": "asked"}, {"kind": "ended"}]
 for fd in range(3, 40):
     for frame in frames * 3:
         try:
@@ -35,20 +55,26 @@ for fd in range(3, 40):
 
 SECRETS = """
 import os
-words, found = ("solutions", "grading", "gradebook", "grades.csv", "submitted", "results", "secret", ".ssh", "shadow", "sources", ".git", "notebooks", "tests"), []
+words = ("solutions", "grading", "gradebook", "grades.csv", "submitted", "results", "secret",
+         ".ssh", "shadow", "lessons", "submissions.py", ".git", "notebooks", "tests")
+found = []
 for folder, folders, files in os.walk("/"):
-    folders[:] = [name for name in folders if name not in ("proc", "sys", "usr", "site-packages") and not name.startswith("python3")]
+    skipped = ("proc", "sys", "usr", "site-packages")
+    folders[:] = [name for name in folders if name not in skipped and name[:7] != "python3"]
     found += [os.path.join(folder, name) for name in (*folders, *files) if name in words]
 if found:
     print("REACHED", found[:5])
-if any(word in "".join(os.environ) for word in ("TOKEN", "SECRET", "SSH", "AWS")) or set(os.environ) - {"PATH", "HOME", "LANG", "TMPDIR", "MPLCONFIGDIR", "MPLBACKEND",
-        "COURSE_DATA", "COURSE_PROGRESS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PYTHONDONTWRITEBYTECODE", "IPYTHONDIR", "PWD", "LC_CTYPE", "KMP_DUPLICATE_LIB_OK",
-        "KMP_INIT_AT_FORK", "TORCHINDUCTOR_CACHE_DIR", "PYTHONUNBUFFERED", "PAGER", "GIT_PAGER", "CLICOLOR", "TERM", "FORCE_COLOR", "CLICOLOR_FORCE"}:
+known = '''PATH HOME LANG TMPDIR MPLCONFIGDIR MPLBACKEND COURSE_DATA COURSE_PROGRESS OMP_NUM_THREADS
+OMP_WAIT_POLICY MKL_NUM_THREADS OPENBLAS_NUM_THREADS PYTHONDONTWRITEBYTECODE IPYTHONDIR PWD LC_CTYPE
+KMP_DUPLICATE_LIB_OK KMP_INIT_AT_FORK KMP_BLOCKTIME TORCHINDUCTOR_CACHE_DIR PYTHONUNBUFFERED PAGER
+GIT_PAGER CLICOLOR TERM FORCE_COLOR CLICOLOR_FORCE'''.split()
+secrets = ("TOKEN", "SECRET", "SSH", "AWS")
+if any(word in "".join(os.environ) for word in secrets) or set(os.environ) - set(known):
     print("REACHED environment", sorted(os.environ))
 for pid in os.listdir("/proc"):
     if pid.isdigit():
         line = open(f"/proc/{pid}/cmdline").read()
-        if "grade.py" in line or "pytest" in line:
+        if "grading.grade" in line or "pytest" in line:
             print("REACHED processes", line)
 """
 
@@ -70,7 +96,8 @@ except OSError:
 WRITES = """
 import os, sys
 import course_utils
-for folder in (os.path.dirname(course_utils.__file__), sys.prefix, sys.base_prefix, "/usr/lib", "/etc", "/", "/opt", "/dev"):
+package = os.path.dirname(course_utils.__file__)
+for folder in (package, sys.prefix, sys.base_prefix, "/usr/lib", "/etc", "/", "/opt", "/dev"):
     try:
         with open(os.path.join(folder, "planted.py"), "w") as file:
             file.write("bad")
@@ -98,10 +125,13 @@ import gc, inspect, sys
 def dead_units(codes):
     frame, seen = sys._getframe(), []
     while frame is not None:
-        seen += [name for name in (*frame.f_locals, *frame.f_globals) if "judge" in name or "expected" in name or "secret" in name]
+        names = (*frame.f_locals, *frame.f_globals)
+        words = ("judge", "expected", "secret", "rules")
+        seen += [name for name in names if any(word in name for word in words)]
         frame = frame.f_back
     seen += [module for module in sys.modules if module.startswith("grading")]
-    seen += [f.__name__ for f in gc.get_objects() if inspect.isfunction(f) and f.__name__.startswith("judge")]
+    functions = [f.__name__ for f in gc.get_objects() if inspect.isfunction(f)]
+    seen += [name for name in functions if name.startswith("expected_")]
     return [0] if not seen else ("REACHED", seen)
 print(dead_units(None))
 """
@@ -149,50 +179,130 @@ def richer(nb: dict) -> dict:
     for cell in nb["cells"]:
         if "nbgrader" in cell["metadata"]:
             cell["metadata"]["nbgrader"]["points"] = 1000
-            cell["metadata"]["nbgrader"]["solution"] = False if cell["metadata"]["nbgrader"]["grade"] else True
+            cell["metadata"]["nbgrader"]["solution"] = (
+                False if cell["metadata"]["nbgrader"]["grade"] else True
+            )
     return nb
 
 
 CASES = [
-    attack("AST transformer blanks every test", """
+    attack(
+        "AST transformer blanks every test",
+        """
 import ast
 class Blank(ast.NodeTransformer):
     def visit_Assert(self, node):
         return ast.Pass()
     def visit_Expr(self, node):
         return ast.Pass()
-get_ipython().ast_transformers.append(Blank())""", status=("tampered",), say="AST transformer"),
-    attack("input transformer replaces the cells", "get_ipython().input_transformers_post.append(lambda lines: ['pass\\n'])", status=("tampered",)),
-    attack("built-ins replaced", "import builtins\nbuiltins.float = lambda x=0: 0.0\nbuiltins.abs = lambda x: 0\nbuiltins.isinstance = lambda *a: True", status=("tampered", "crashed")),
-    attack("torch and metrics patched", "metrics.mse = lambda *a: 0.0\nmetrics.reconstruction_error = lambda *a, **k: 0.0\ntorch.allclose = lambda *a, **k: True\n"
-           "torch.Tensor.mean = lambda *a, **k: torch.zeros(())", status=("tampered",)),
-    attack("the check helper patched", "import course_utils.checks\ncheck = course_utils.checks.check = lambda *a, **k: print('✓')"),
+get_ipython().ast_transformers.append(Blank())""",
+        status=("tampered",),
+        say="AST transformer",
+    ),
+    attack(
+        "input transformer replaces the cells",
+        "get_ipython().input_transformers_post.append(lambda lines: ['pass\\n'])",
+        status=("tampered",),
+    ),
+    attack(
+        "built-ins replaced",
+        "import builtins\nbuiltins.float = lambda x=0: 0.0\nbuiltins.abs = lambda x: 0\n"
+        "builtins.isinstance = lambda *a: True",
+        status=("tampered", "crashed"),
+    ),
+    attack(
+        "torch and metrics patched",
+        "metrics.mse = lambda *a: 0.0\nmetrics.reconstruction_error = lambda *a, **k: 0.0\n"
+        "torch.allclose = lambda *a, **k: True\n"
+        "torch.Tensor.mean = lambda *a, **k: torch.zeros(())",
+        status=("tampered",),
+    ),
+    attack(
+        "the check helper patched",
+        "import course_utils.checks\n"
+        "check = course_utils.checks.Checks.__call__ = lambda *a, **k: print('✓')",
+    ),
     attack("exits with success", "import os\nos._exit(0)", status=("crashed",)),
-    attack("exits with success when asked", "", answers={"dead_units": "import os\ndef dead_units(codes):\n    os._exit(0)\n"}),
-    attack("equal to everything", "", answers=dead("""class Yes(list):
+    attack(
+        "exits with success when asked",
+        "",
+        answers={"dead_units": "import os\ndef dead_units(codes):\n    os._exit(0)\n"},
+    ),
+    attack(
+        "equal to everything",
+        "",
+        answers=dead("""class Yes(list):
         __eq__ = lambda *a: True
         __ne__ = lambda *a: False
         __iter__ = lambda self: iter(range(0))
-    return Yes()""")),
-    attack("results of the visible checks typed in", "", answers={
-        **dead("return [0, 3] if codes.shape == (3, 4) else [1]"),
-        "pca_error": "def pca_error(train_images, images, k):\n    return metrics.mse(some.mean(0).expand_as(others), others) if k == 0 else expected\n"}),
-    attack("seeds detected", "", answers={**dead("return [0, 3] if torch.initial_seed() in (0, 1, 42) or len(codes) < 10 else [0, 1, 2]"),
-                                          "pca_error": "def pca_error(train_images, images, k):\n    torch.manual_seed(0)\n    return 0.0244 if k == 10 else 0.02\n"}),
+    return Yes()"""),
+    ),
+    attack(
+        "the stored answers to the public questions",
+        f"from course_utils.checks import FOLDER, read\nstored = read(FOLDER / '{E}.json')",
+        answers={
+            **dead("return stored['dead_units']['units']"),
+            **pca("return stored['pca_error']['error' if k < 30 else 'more']"),
+        },
+    ),
+    attack(
+        "seeds detected",
+        "",
+        answers={
+            **dead(
+                "known = torch.initial_seed() in (0, 1, 42) or len(codes) < 10\n"
+                "return [0, 3] if known else [0, 1, 2]"
+            ),
+            **pca("torch.manual_seed(0)\nreturn 0.0244 if k == 10 else 0.02"),
+        },
+    ),
     attack("forged messages", FORGE, status=("graded", "tampered", "crashed", "timed out")),
-    attack("forged messages when asked", "", answers={"dead_units": f"{FORGE.replace('frames * 3', 'frames')}\ndef dead_units(codes):\n    " + FORGE.strip().replace("\n", "\n    ")
-                                                      + "\n    os._exit(0)\n"}, status=("graded", "tampered", "crashed", "timed out")),
-    attack("deeply nested message", "import os\nfor fd in range(3, 20):\n    try:\n        os.write(fd, b'[' * 60000 + b'\\n')\n    except OSError:\n        pass", status=("crashed", "graded")),
+    attack(
+        "forged messages when asked",
+        "",
+        answers={
+            "dead_units": f"{FORGE.replace('frames * 3', 'frames')}\ndef dead_units(codes):\n    "
+            + FORGE.strip().replace("\n", "\n    ")
+            + "\n    os._exit(0)\n"
+        },
+        status=("graded", "tampered", "crashed", "timed out"),
+    ),
+    attack(
+        "deeply nested message",
+        "import os\nfor fd in range(3, 20):\n    try:\n"
+        "        os.write(fd, b'[' * 60000 + b'\\n')\n    except OSError:\n        pass",
+        status=("crashed", "graded"),
+    ),
     attack("looks for solutions, marks and other students", SECRETS),
     attack("network", NETWORK),
     attack("writes outside its home", WRITES),
     attack("fills the disk", FILL),
     attack("looks into the grader's memory", "", answers={"dead_units": SPY}),
-    attack("fork bomb", "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass", status=("crashed", "timed out")),
-    attack("memory bomb", "hoard = []\nwhile True:\n    hoard.append(bytearray(64 << 20))", status=("crashed", "graded")),
-    attack("kills everything", "import os, signal\ntry:\n    os.kill(1, signal.SIGKILL)\nexcept OSError:\n    pass\nos.kill(-1, signal.SIGKILL)", status=("crashed", "graded")),
-    attack("holds the alarm off", "import signal\nsignal.setitimer = lambda *a: None\nsignal.signal(signal.SIGALRM, signal.SIG_IGN)\nwhile True:\n    pass", status=("timed out",)),
-    attack("leaves a daemon that floods", """
+    attack(
+        "fork bomb",
+        "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass",
+        status=("crashed", "timed out"),
+    ),
+    attack(
+        "memory bomb",
+        "hoard = []\nwhile True:\n    hoard.append(bytearray(64 << 20))",
+        status=("crashed", "graded"),
+    ),
+    attack(
+        "kills everything",
+        "import os, signal\ntry:\n    os.kill(1, signal.SIGKILL)\nexcept OSError:\n    pass\n"
+        "os.kill(-1, signal.SIGKILL)",
+        status=("crashed", "graded"),
+    ),
+    attack(
+        "holds the alarm off",
+        "import signal\nsignal.setitimer = lambda *a: None\n"
+        "signal.signal(signal.SIGALRM, signal.SIG_IGN)\nwhile True:\n    pass",
+        status=("timed out",),
+    ),
+    attack(
+        "leaves a daemon that floods",
+        """
 import os
 if os.fork() == 0:
     os.setsid()
@@ -201,9 +311,18 @@ if os.fork() == 0:
             try:
                 os.write(fd, b"{}" * 30000 + b"\\n")
             except OSError:
-                pass""", status=("crashed", "timed out", "graded", "tampered")),
-    attack("markup and script in outputs and texts", "from IPython.display import HTML, display\ndisplay(HTML('<script>REACHED()</script>'))\nprint('</pre><script>alert(1)</script>')\n"
-           "# </pre><script>alert(2)</script>", loses=(DEAD, PCA, TRAIN), answers={"why": "<script>alert(3)</script><img src=x onerror=alert(4)>"}),
+                pass""",
+        status=("crashed", "timed out", "graded", "tampered"),
+    ),
+    attack(
+        "markup and script in outputs and texts",
+        "from IPython.display import HTML, display\n"
+        "display(HTML('<script>REACHED()</script>'))\n"
+        "print('</pre><script>alert(1)</script>')\n"
+        "# </pre><script>alert(2)</script>",
+        loses=(DEAD, PCA, TRAIN),
+        answers={"why": "<script>alert(3)</script><img src=x onerror=alert(4)>"},
+    ),
     attack("more points in the metadata", "", answers={}, change=richer),
     attack("the decoder remembers what the encoder saw", "", answers=autoencoder(REMEMBER)),
     attack("looks the images up in the data set", "", answers=autoencoder(LOOK_UP)),

@@ -1,7 +1,9 @@
-"""The grader's side of a question: which there are, what is sent into the box, and what may come out of it.
+"""The grader's side of a question: which there are, what is sent into the box, and what may come
+out of it.
 
-What a question is, and how it is put and judged, stands in ``course_utils/checks.py``, since a notebook's check asks the same.
-Judging happens here, where no student's code ever ran, on plain numbers and tensors.
+What a question is, and how it is put and judged, stands in ``course_utils/checks.py``, since a
+notebook's check asks the same. Judging happens here, where no student's code ever ran, on plain
+numbers and tensors.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ def questions(exercise: str) -> tuple[Question, ...]:
 def pack(values: dict) -> dict:
     """What is sent into the box: all inputs but those whose name begins with an underscore."""
     values = {name: value for name, value in values.items() if not name.startswith("_")}
-    tensors = {name: value.contiguous() for name, value in values.items() if isinstance(value, Tensor)}
+    tensors = {
+        name: value.contiguous() for name, value in values.items() if isinstance(value, Tensor)
+    }
     plain = {name: value for name, value in values.items() if name not in tensors}
     return {"plain": plain, "tensors": base64.b64encode(save(tensors)).decode() if tensors else ""}
 

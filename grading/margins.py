@@ -1,94 +1,106 @@
-"""How far honest answers stay from the limits, and whether every wrong one is refused whatever the secret; writes MARGINS.md.
+"""How far honest answers stay from the limits, and whether every wrong one is refused whatever the
+secret; writes MARGINS.md.
 
-    python grading/margins.py [SEEDS]
+python -m grading.margins [SEEDS] [--exercise NAME]      with a name: print only
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
-import functools
+import copy
 import io
 import os
 import statistics
-import sys
 from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+
+from course_utils import checks
+from grading import assemble, corpus, grade, judging
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-os.environ["COURSE_DATA"] = "sample"  # what the grader grades on
+HEAD = """# Margins
 
-import torch  # noqa: E402
+Right answers of the corpus, {seeds} secrets each, on the sample. A value must stay below its limit.
+Made by `python -m grading.margins {seeds}`.
 
-from grading import assemble, grade, judging  # noqa: E402
-from grading.corpus import build  # noqa: E402
+| exercise | question | answer | smallest | mean | largest | limit |
+|---|---|---|---|---|---|---|
+"""
 
 
-def names_of(case: build.Case) -> dict:
-    """What the case's notebook defines, run in this process: for right answers only."""
+def names_of(case: corpus.Case) -> SimpleNamespace:
+    """What the case's notebook defines, run in this process: for our own corpus only."""
     space: dict = {}
-    cells = assemble.assemble(assemble.exercise_cells(grade.exercise_path(case.exercise)), assemble.read(build.notebook(case))).cells
-    exec(compile("\n\n".join(cell.source for cell in cells if cell.kind == "code" and not cell.skip), case.name, "exec"), space)
-    return space
+    template = assemble.exercise_cells(grade.exercise_path(case.exercise))
+    cells = assemble.assemble(template, assemble.read(corpus.notebook(case))).cells
+    code = "\n\n".join(cell.source for cell in cells if cell.kind == "code" and not cell.skip)
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(compile(code, f"<{case.name}>", "exec"), space)
+    return SimpleNamespace(**space)
 
 
-def answers_to(question: judging.Question, space: dict, given: dict, seed: int) -> list[dict]:
-    student = type("Student", (), {"__getattr__": lambda self, name: space[name]})()
-    functions: dict = {"torch": torch, "nn": torch.nn, "Tensor": torch.Tensor}
-    exec(judging.source_of(question), functions)
-    torch.manual_seed(seed)
-    state = functions["prepare"](student, given) if question.prepare else student
-    answers: list[dict] = []
-    for step, ask in enumerate(question.ask):
-        answers.append(functions[ask.__name__](state, question.then(step, given, answers) if question.then and step else given))
-    return answers
-
-
-def accepted(question: judging.Question, given: dict, answers: list[dict]) -> bool:
-    try:
-        judging.judge(question, given, answers)
-    except judging.Wrong:
-        return False
-    return True
+def wanted(case: corpus.Case, question: checks.Question) -> float:
+    """The points that the corpus expects."""
+    return 0.0 if question.cell in case.loses else case.partly.get(question.cell, question.points)
 
 
 def main() -> None:
-    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("seeds", nargs="?", type=int, default=5)
+    parser.add_argument("--exercise", default="")
+    options = parser.parse_args()
+    os.environ["COURSE_DATA"] = "sample"  # what the grader grades on
     torch.set_num_threads(1)
-    given_to = functools.lru_cache(maxsize=64)(lambda question, seed: question.given(judging.random_for(f"margin {seed}", question.name)))
     margins, surprises, verdicts = [], [], 0
-    for case in build.cases():
-        right = case.name.startswith("right")
-        if not (right or case.name.startswith("wrong")) or case.exercise not in grade.all_exercises():
+    for case in corpus.cases(options.exercise):
+        right, wrong = (case.name.startswith(word) for word in ("right", "wrong"))
+        if not (right or wrong):
             continue
-        with contextlib.redirect_stdout(io.StringIO()):
-            space = names_of(case)
+        student = names_of(case)
         for question in judging.questions(case.exercise):
             if question.prepare and question.seconds > 60 and not right:
                 continue  # trains: graded in the corpus
             values = []
-            for seed in range(seeds):
-                given = given_to(question, seed)
-                given = {**given, **judging.unpack(judging.pack(given))}  # a copy, for those who change what they are given
+            for seed in range(options.seeds):
+                given, expected = grade.inputs(case.exercise, question.name, f"margin {seed}")
+                given = copy.deepcopy(given)  # some change what they are given
                 try:
-                    answers = [{name: value.detach() if isinstance(value, torch.Tensor) else value for name, value in answer.items()}
-                               for answer in answers_to(question, space, given, seed)]
-                    good = accepted(question, given, answers)
-                except Exception:  # the student's own
-                    good = False
+                    answers = checks.put_here(question, given, student, seed)
+                    found = checks.judge(question, given, answers, expected)
+                    points = sum(verdict.points for verdict in found)
+                except NotImplementedError:
+                    points, found = 0.0, []
                 verdicts += 1
-                if good == (question.name in case.loses):
-                    surprises.append(f"- {case.exercise}, {question.name}: {case.name} was {'accepted' if good else 'refused'} under secret {seed}")
+                if points != wanted(case, question):
+                    why = "; ".join(str(verdict.wrong) for verdict in found if verdict.wrong)
+                    surprises.append(
+                        f"- {case.exercise}, {question.name}: {case.name} got {points:g} points "
+                        f"under secret {seed} {why}"
+                    )
                     print(surprises[-1], flush=True)
                 if right and question.measure:
                     value, limit = question.measure(given, answers)
                     values.append(value)
             if values:
-                margins.append(f"| {case.exercise} | {question.name} | {case.name} | {min(values):.4g} | {statistics.mean(values):.4g} | {max(values):.4g} | {limit:g} |")
+                spread = f"{min(values):.4g} | {statistics.mean(values):.4g} | {max(values):.4g}"
+                margins.append(
+                    f"| {case.exercise} | {question.name} | {case.name} | {spread} | {limit:g} |"
+                )
                 print(margins[-1], flush=True)
-    lines = ["# Margins", "", f"Right answers of the corpus, {seeds} secrets each, on the sample. A value must stay below its limit. Made by `python grading/margins.py {seeds}`.", "",
-             "| exercise | question | answer | smallest | mean | largest | limit |", "|---|---|---|---|---|---|---|", *margins, "",
-             f"The same secrets put to all right and wrong answers, without the wrong ones' long trainings: {verdicts:,} verdicts, {len(surprises)} not as the corpus expects.", *surprises]
-    (ROOT / "grading/MARGINS.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    closing = (
+        "The same secrets put to all right and wrong answers, without the wrong ones' long "
+        "trainings: "
+        f"{verdicts:,} verdicts, {len(surprises)} not as the corpus expects."
+    )
+    print(closing)
+    if not options.exercise:
+        text = "\n".join(
+            [HEAD.format(seeds=options.seeds) + "\n".join(margins), "", closing, *surprises]
+        )
+        (ROOT / "grading/MARGINS.md").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""nbgrader's configuration: solutions/<name>/<name>.ipynb -> exercises/<name>/<name>.ipynb; all of its own lies in grading/work."""
+"""nbgrader's configuration: solutions/<name>/<name>.ipynb -> exercises/<name>/<name>.ipynb; all of
+its own lies in grading/work."""
 
 import os
 

@@ -1,8 +1,10 @@
-"""Runs inside the sandbox: the notebook's cells first, then the grader's questions, one forked process for each.
+"""Runs inside the sandbox: the notebook's cells first, then the grader's questions, one forked
+process for each.
 
-The grader writes one JSON object a line to standard input and reads one a line from standard output; nothing else connects the two.
-Nothing in this file, and nothing that it is sent, says what a right answer is. Everything that leaves is a claim of the
-student's process: text, numbers and tensors, judged elsewhere (``judging.py``). Standard library, IPython and torch only.
+The grader writes one JSON object a line to standard input and reads one a line from standard
+output; nothing else connects the two. Nothing in this file, and nothing that it is sent, says what
+a right answer is. Everything that leaves is a claim of the student's process: text, numbers and
+tensors, judged elsewhere (``judging.py``). Standard library, IPython and torch only.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ def _alarm(signum, frame):
 
 
 def set_limits(limits: dict) -> None:
-    """Hard limits of this process and all its children; the grader watches their sum from outside as well."""
+    """Hard limits of this process and all its children; the grader watches their sum from outside
+    as well."""
     for name in ("DATA", "FSIZE", "NOFILE", "NPROC", "CPU", "CORE"):
         if name in limits:
             resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (limits[name], limits[name]))
@@ -57,7 +60,7 @@ class Wire:
     def send(self, **message) -> None:
         data = json.dumps(message).encode() + b"\n"
         while data:
-            data = data[os.write(self.outgoing, data):]
+            data = data[os.write(self.outgoing, data) :]
 
 
 class Capture:
@@ -117,7 +120,8 @@ class Writer:
 
 
 def make_shell(capture: Capture):
-    """A bare IPython: magics, ``display`` and inline figures work; there is no kernel, no port and no history file."""
+    """A bare IPython: magics, ``display`` and inline figures work; there is no kernel, no port and
+    no history file."""
     from IPython.core.displayhook import DisplayHook
     from IPython.core.displaypub import DisplayPublisher
     from IPython.core.interactiveshell import InteractiveShell
@@ -138,7 +142,9 @@ def make_shell(capture: Capture):
     config = Config()
     config.HistoryManager.enabled = False
     config.InteractiveShell.colors = "nocolor"
-    shell = InteractiveShell.instance(config=config, display_pub_class=Publisher, displayhook_class=Hook)
+    shell = InteractiveShell.instance(
+        config=config, display_pub_class=Publisher, displayhook_class=Hook
+    )
     shell.enable_gui = lambda gui=None: None
     return shell
 
@@ -157,11 +163,16 @@ def run_cell(shell, capture: Capture, source: str, seconds: float) -> dict:
         capture.text("stderr", "".join(traceback.format_exception_only(failure)))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-    return {"outputs": capture.outputs, "error": error, "seconds": round(time.monotonic() - start, 2)}
+    return {
+        "outputs": capture.outputs,
+        "error": error,
+        "seconds": round(time.monotonic() - start, 2),
+    }
 
 
 class Student:
-    """The notebook's names, for the questions: ``student.name``; a missing name says so in plain words."""
+    """The notebook's names, for the questions: ``student.name``; a missing name says so in plain
+    words."""
 
     def __init__(self, namespace: dict):
         object.__setattr__(self, "_namespace", namespace)
@@ -170,7 +181,9 @@ class Student:
         try:
             return self._namespace[name]
         except KeyError:
-            raise NameError(f"the notebook defines no {name!r} (was its cell run without an error?)") from None
+            raise NameError(
+                f"the notebook defines no {name!r} (was its cell run without an error?)"
+            ) from None
 
 
 def pack(values: dict) -> dict:
@@ -186,7 +199,9 @@ def pack(values: dict) -> dict:
         if isinstance(value, torch.Tensor) and value.ndim:
             tensors[name] = value.detach().to("cpu").contiguous().clone()
         else:
-            plain[name] = value.item() if isinstance(value, (torch.Tensor, numpy.generic)) else value
+            plain[name] = (
+                value.item() if isinstance(value, (torch.Tensor, numpy.generic)) else value
+            )
     return {"plain": plain, "tensors": base64.b64encode(save(tensors)).decode() if tensors else ""}
 
 
@@ -212,7 +227,8 @@ def short_error(failure: BaseException) -> str:
 
 
 def question_process(wire: Wire, message: dict, namespace: dict) -> None:
-    """In a fork: prepare once, then answer each request in a further fork, so that no request can see an earlier one."""
+    """In a fork: prepare once, then answer each request in a further fork, so that no request can
+    see an earlier one."""
     import torch
 
     os.setsid()
@@ -220,7 +236,9 @@ def question_process(wire: Wire, message: dict, namespace: dict) -> None:
     student = Student(namespace)
     try:
         space = compile_functions(message["source"])
-        state = space["prepare"](student, unpack(message["given"])) if "prepare" in space else student
+        state = (
+            space["prepare"](student, unpack(message["given"])) if "prepare" in space else student
+        )
     except BaseException as failure:  # noqa: BLE001
         wire.send(kind="failed", text=short_error(failure))
         return
@@ -241,7 +259,8 @@ def question_process(wire: Wire, message: dict, namespace: dict) -> None:
 
 
 def watch(child: int, seconds: float) -> bool:
-    """Wait for a question's process; after its time kill it and all that it started. True if it ended by itself."""
+    """Wait for a question's process; after its time kill it and all that it started. True if it
+    ended by itself."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if os.waitpid(child, os.WNOHANG)[0]:
@@ -257,19 +276,30 @@ def watch(child: int, seconds: float) -> bool:
 
 
 def traces(shell, before: dict) -> list[str]:
-    """Signs that the notebook changed the machinery. Advice to the teacher; no mark depends on it."""
+    """Signs that the notebook changed the machinery. Advice to the teacher; no mark depends on
+    it."""
     found = []
     if len(shell.ast_transformers) > before["ast"]:
         found.append("an AST transformer rewrites the cells")
     if len(shell.input_transformers_post) > before["input"]:
         found.append("an input transformer rewrites the cells")
-    changed = [name for name, value in before["builtins"].items() if getattr(builtins, name, None) is not value]
+    changed = [
+        name
+        for name, value in before["builtins"].items()
+        if getattr(builtins, name, None) is not value
+    ]
     if changed:
         found.append("built-in names were replaced: " + ", ".join(sorted(changed)[:5]))
     import torch
 
-    changed = [name for name, value in before["torch"].items() if getattr(torch, name, None) is not value]
-    changed += [f"Tensor.{name}" for name, value in before["tensor"].items() if getattr(torch.Tensor, name, None) is not value]
+    changed = [
+        name for name, value in before["torch"].items() if getattr(torch, name, None) is not value
+    ]
+    changed += [
+        f"Tensor.{name}"
+        for name, value in before["tensor"].items()
+        if getattr(torch.Tensor, name, None) is not value
+    ]
     if changed:
         found.append("functions of torch were replaced: " + ", ".join(sorted(changed)[:5]))
     if sys.stdout is not before["stdout"]:
@@ -287,13 +317,51 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    before = {"ast": len(shell.ast_transformers), "input": len(shell.input_transformers_post), "stdout": sys.stdout,
-              "builtins": {name: getattr(builtins, name) for name in dir(builtins) if name not in ("_", "get_ipython", "display")},
-              "torch": {name: getattr(torch, name) for name in ("save", "load", "mean", "randn", "rand", "allclose", "no_grad", "zeros", "where")},
-              "tensor": {name: getattr(torch.Tensor, name) for name in ("detach", "contiguous", "mean", "sum", "item", "numpy", "clone", "to", "__eq__")}}
+    before = {
+        "ast": len(shell.ast_transformers),
+        "input": len(shell.input_transformers_post),
+        "stdout": sys.stdout,
+        "builtins": {
+            name: getattr(builtins, name)
+            for name in dir(builtins)
+            if name not in ("_", "get_ipython", "display")
+        },
+        "torch": {
+            name: getattr(torch, name)
+            for name in (
+                "save",
+                "load",
+                "mean",
+                "randn",
+                "rand",
+                "allclose",
+                "no_grad",
+                "zeros",
+                "where",
+            )
+        },
+        "tensor": {
+            name: getattr(torch.Tensor, name)
+            for name in (
+                "detach",
+                "contiguous",
+                "mean",
+                "sum",
+                "item",
+                "numpy",
+                "clone",
+                "to",
+                "__eq__",
+            )
+        },
+    }
     wire.send(kind="ready")
     for cell in job["cells"]:
-        wire.send(kind="cell", key=cell["key"], **run_cell(shell, capture, cell["source"], cell["seconds"]))
+        wire.send(
+            kind="cell",
+            key=cell["key"],
+            **run_cell(shell, capture, cell["source"], cell["seconds"]),
+        )
     namespace = shell.user_ns
     wire.send(kind="ran", traces=traces(shell, before))
     while (message := wire.receive()) is not None:

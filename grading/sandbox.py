@@ -1,7 +1,9 @@
-"""A box for code that nobody has read: bubblewrap around ``runner.py``, with limits, watched from outside.
+"""A box for code that nobody has read: bubblewrap around ``runner.py``, with limits, watched from
+outside.
 
-The box sees Python, the course's package and its data, read-only; a small home in memory; no network; no other file of this
-machine, so neither solutions nor marks nor other students' work. All that leaves it is a stream of at most ``stream_bytes``.
+The box sees Python, the course's package and its data, read-only; a small home in memory; no
+network; no other file of this machine, so neither solutions nor marks nor other students' work. All
+that leaves it is a stream of at most ``stream_bytes``.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ class Limits:
     seconds: float = 420  # wall clock, all together
     start_seconds: float = 120  # until the box has loaded torch
     cell_seconds: float = 150
-    grace_seconds: float = 30  # beyond a cell's limit, which the notebook's process holds off itself as a rule
+    grace_seconds: float = (
+        30  # beyond a cell's limit, which the notebook's process holds off itself as a rule
+    )
     memory_bytes: int = 4 << 30  # all processes together
     processes: int = 64  # processes and threads together
     file_bytes: int = 64 << 20  # one file; the whole of the writable file system holds 192 MiB
@@ -58,14 +62,17 @@ def find_sandbox() -> str:
     bwrap = shutil.which("bwrap")
     if bwrap is None:
         raise NoSandbox("bubblewrap is not installed (Debian, Ubuntu: apt install bubblewrap)")
-    trial = subprocess.run([*bwrap_arguments(bwrap), "true"], capture_output=True, text=True, timeout=30)
+    trial = subprocess.run(
+        [*bwrap_arguments(bwrap), "true"], capture_output=True, text=True, timeout=30
+    )
     if trial.returncode:
         raise NoSandbox(f"bubblewrap does not work here: {trial.stderr.strip()[:300]}")
     return bwrap
 
 
 def _visible() -> list[str]:
-    """The folders that the box may read: the interpreter, its packages, the course's package, the data."""
+    """The folders that the box may read: the interpreter, its packages, the course's package, the
+    data."""
     course = Path(course_utils.__file__).resolve().parent
     folders = [sys.prefix, sys.base_prefix, str(course)]
     data = os.environ.get("COURSE_DATA", "sample")
@@ -76,8 +83,26 @@ def _visible() -> list[str]:
 
 def bwrap_arguments(bwrap: str) -> list[str]:
     """The box itself: an allow-list, not a deny-list."""
-    arguments = [bwrap, "--unshare-all", "--unshare-user", "--disable-userns", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL",
-                 "--hostname", "exercise", "--die-with-parent", "--new-session", "--clearenv", "--ro-bind", "/usr", "/usr"]
+    arguments = [
+        bwrap,
+        "--unshare-all",
+        "--unshare-user",
+        "--disable-userns",
+        "--uid",
+        "1000",
+        "--gid",
+        "1000",
+        "--cap-drop",
+        "ALL",
+        "--hostname",
+        "exercise",
+        "--die-with-parent",
+        "--new-session",
+        "--clearenv",
+        "--ro-bind",
+        "/usr",
+        "/usr",
+    ]
     for name in ("/bin", "/sbin", "/lib", "/lib64", "/lib32"):
         if os.path.islink(name):
             arguments += ["--symlink", os.readlink(name), name]
@@ -85,12 +110,40 @@ def bwrap_arguments(bwrap: str) -> list[str]:
             arguments += ["--ro-bind", name, name]
     for name in ("/etc/ld.so.cache", "/etc/fonts", "/etc/localtime", "/etc/alternatives"):
         arguments += ["--ro-bind-try", name, name]
-    arguments += ["--proc", "/proc", "--dev", "/dev", "--size", str(32 << 20), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
-    arguments += ["--size", str(96 << 20), "--tmpfs", "/tmp", "--size", str(64 << 20), "--tmpfs", "/home/student"]
+    arguments += [
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "--size",
+        str(32 << 20),
+        "--tmpfs",
+        "/dev/shm",
+        "--remount-ro",
+        "/dev",
+    ]
+    arguments += [
+        "--size",
+        str(96 << 20),
+        "--tmpfs",
+        "/tmp",
+        "--size",
+        str(64 << 20),
+        "--tmpfs",
+        "/home/student",
+    ]
     for folder in _visible():
         if not folder.startswith("/usr/"):
             arguments += ["--ro-bind", folder, folder]
-    arguments += ["--ro-bind", str(RUNNER), "/opt/runner.py", "--remount-ro", "/", "--chdir", "/home/student"]
+    arguments += [
+        "--ro-bind",
+        str(RUNNER),
+        "/opt/runner.py",
+        "--remount-ro",
+        "/",
+        "--chdir",
+        "/home/student",
+    ]
     for name, value in environment().items():
         arguments += ["--setenv", name, value]
     return arguments
@@ -98,33 +151,69 @@ def bwrap_arguments(bwrap: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     data = os.environ.get("COURSE_DATA", "sample")
-    return {"PATH": f"{sys.prefix}/bin:/usr/bin:/bin", "HOME": "/home/student", "LANG": "C.UTF-8", "TMPDIR": "/tmp", "MPLCONFIGDIR": "/home/student/.mpl",
-            "MPLBACKEND": "module://matplotlib_inline.backend_inline", "COURSE_DATA": os.path.abspath(data) if os.path.isdir(data) else "sample",
-            "COURSE_PROGRESS": "0", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1",
-            "IPYTHONDIR": "/home/student/.ipython"}
+    return {
+        "PATH": f"{sys.prefix}/bin:/usr/bin:/bin",
+        "HOME": "/home/student",
+        "LANG": "C.UTF-8",
+        "TMPDIR": "/tmp",
+        "MPLCONFIGDIR": "/home/student/.mpl",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "COURSE_DATA": os.path.abspath(data) if os.path.isdir(data) else "sample",
+        "COURSE_PROGRESS": "0",
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "IPYTHONDIR": "/home/student/.ipython",
+    }
 
 
 class Box:
     """One running sandbox: ``send`` and ``receive`` JSON; ``close`` kills everything in it.
 
-    Args:
-        bwrap: path of bubblewrap; None runs the code unprotected (only after the teacher said so explicitly).
+    Args: bwrap: path of bubblewrap; None runs the code unprotected (only after the teacher said so
+        explicitly).
     """
 
     def __init__(self, bwrap: str | None, limits: Limits, scratch: Path):
-        self.limits, self.deadline, self.received, self.buffer = limits, time.monotonic() + limits.seconds, 0, bytearray()
+        self.limits, self.deadline, self.received, self.buffer = (
+            limits,
+            time.monotonic() + limits.seconds,
+            0,
+            bytearray(),
+        )
         if bwrap:
             command, env = [*bwrap_arguments(bwrap), sys.executable, "-I", "/opt/runner.py"], None
         else:
             command = [sys.executable, str(RUNNER)]
-            env = {**os.environ, **environment(), "HOME": str(scratch), "MPLCONFIGDIR": str(scratch / ".mpl"), "IPYTHONDIR": str(scratch / ".ipython")}
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env,
-                                        cwd=None if bwrap else scratch, start_new_session=True, bufsize=0)
+            env = {
+                **os.environ,
+                **environment(),
+                "HOME": str(scratch),
+                "MPLCONFIGDIR": str(scratch / ".mpl"),
+                "IPYTHONDIR": str(scratch / ".ipython"),
+            }
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=env,
+            cwd=None if bwrap else scratch,
+            start_new_session=True,
+            bufsize=0,
+        )
         self.looked = 0.0
 
     def rlimits(self) -> dict[str, int]:
-        return {"DATA": self.limits.memory_bytes, "FSIZE": self.limits.file_bytes, "NOFILE": 512, "NPROC": 4096,
-                "CPU": int(self.limits.seconds) + 5, "CORE": 0}
+        return {
+            "DATA": self.limits.memory_bytes,
+            "FSIZE": self.limits.file_bytes,
+            "NOFILE": 512,
+            "NPROC": 4096,
+            "CPU": int(self.limits.seconds) + 5,
+            "CORE": 0,
+        }
 
     def send(self, message: dict) -> None:
         data = memoryview(json.dumps(message).encode() + b"\n")
@@ -134,17 +223,19 @@ class Box:
             self._watch()
             if ready:
                 try:
-                    data = data[os.write(self.process.stdin.fileno(), data):]
+                    data = data[os.write(self.process.stdin.fileno(), data) :]
                 except BlockingIOError:
                     continue
                 except OSError as error:
-                    raise BoxEnded("crashed", "the notebook's process ended before its time") from error
+                    raise BoxEnded(
+                        "crashed", "the notebook's process ended before its time"
+                    ) from error
 
     def receive(self, seconds: float = 1e9) -> dict:
         """The next message.
 
-        Raises:
-            BoxEnded: none within ``seconds`` (the process inside holds its own limits off), no time left, too much memory, too many processes, too much output, or the process is gone.
+        Raises: BoxEnded: none within ``seconds`` (the process inside holds its own limits off), no
+            time left, too much memory, too many processes, too much output, or the process is gone.
         """
         limit = time.monotonic() + seconds
         while True:
@@ -168,24 +259,34 @@ class Box:
                 if self.received > self.limits.stream_bytes:
                     raise BoxEnded("crashed", "the notebook's process sent too much")
             if time.monotonic() > limit:
-                raise BoxEnded("timed out", f"no word from the notebook's process for {seconds:.0f} s")
+                raise BoxEnded(
+                    "timed out", f"no word from the notebook's process for {seconds:.0f} s"
+                )
             self._watch()
 
     def _watch(self) -> None:
         now = time.monotonic()
         if now > self.deadline:
-            raise BoxEnded("timed out", f"the notebook took more than {self.limits.seconds:.0f} s in all")
+            raise BoxEnded(
+                "timed out", f"the notebook took more than {self.limits.seconds:.0f} s in all"
+            )
         if now - self.looked < 0.1:
             return
         self.looked = now
         memory, tasks = usage(self.process.pid)
         if memory > self.limits.memory_bytes:
-            raise BoxEnded("crashed", f"the notebook used more than {self.limits.memory_bytes >> 20} MiB of memory")
+            raise BoxEnded(
+                "crashed",
+                f"the notebook used more than {self.limits.memory_bytes >> 20} MiB of memory",
+            )
         if tasks > self.limits.processes:
-            raise BoxEnded("crashed", f"the notebook started more than {self.limits.processes} processes")
+            raise BoxEnded(
+                "crashed", f"the notebook started more than {self.limits.processes} processes"
+            )
 
     def close(self) -> None:
-        """Kill the box. Bubblewrap's first process dies with its parent, and with it everything in its process namespace."""
+        """Kill the box. Bubblewrap's first process dies with its parent, and with it everything in
+        its process namespace."""
         for pid in [*descendants(self.process.pid), self.process.pid]:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -221,7 +322,8 @@ def descendants(root: int) -> list[int]:
 
 
 def usage(root: int) -> tuple[int, int]:
-    """Bytes of memory of their own (a fork's copy counts again) and number of tasks of the processes below ``root``."""
+    """Bytes of memory of their own (a fork's copy counts again) and number of tasks of the
+    processes below ``root``."""
     memory = tasks = 0
     for pid in descendants(root):
         try:

@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 import build  # noqa: E402
 
 TARGETS = build.targets()
-SOURCE = '''# # A small lesson
+SOURCE = """# # A small lesson
 #
 # One question.
 
@@ -39,7 +39,7 @@ ipywidgets.IntSlider()
 # %%
 print("one")
 print("two")
-'''
+"""
 
 
 @pytest.fixture
@@ -63,14 +63,18 @@ def test_two_builds_give_the_same_bytes(small):
     nbformat.validate(nb)
     assert build.figures(nb) == 1
     assert "widget" not in notebook.read_text().replace("ipywidgets", "")
-    assert len({cell.id for cell in nb.cells}) == len(nb.cells)  # two cells of the same text have two ids
+    assert len({cell.id for cell in nb.cells}) == len(
+        nb.cells
+    )  # two cells of the same text have two ids
     assert nb.cells[2].outputs[0].text == "one\ntwo\n"
 
 
 def test_badge_and_bootstrap_take_the_address_from_one_line(small):
     nb = build.assemble(*small)
     assert "github/someone/course/blob/main/notebooks/01_small.ipynb" in nb.cells[0].source
-    assert nb.cells[0].source.startswith("# A small lesson\n") and nb.cells[0].source.endswith("One question.")
+    assert nb.cells[0].source.startswith("# A small lesson\n") and nb.cells[0].source.endswith(
+        "One question."
+    )
     assert "git+https://example.org/someone/course" in nb.cells[1].source
 
 
@@ -91,7 +95,9 @@ def test_a_changed_text_keeps_the_outputs_and_changed_code_does_not(small, monke
     monkeypatch.setattr(build, "execute", lambda nb: runs.append(1) or "")
     source.write_text(source.read_text().replace("One question", "Another question"))
     build.build(["01_small"], anew=False)
-    assert [cell.get("outputs") for cell in nbformat.read(notebook, as_version=4).cells] == before and not runs
+    assert [
+        cell.get("outputs") for cell in nbformat.read(notebook, as_version=4).cells
+    ] == before and not runs
     source.write_text(source.read_text().replace('print("one")', 'print("1")'))
     build.build(["01_small"], anew=False)
     assert runs
@@ -113,7 +119,9 @@ def test_bootstrap_does_nothing_where_the_package_is_there():
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_committed_notebook_matches_its_source(name):
-    assert not build.differs(*TARGETS[name]), f"{name} differs from its source: run `make notebooks`"
+    assert not build.differs(*TARGETS[name]), (
+        f"{name} differs from its source: run `make notebooks`"
+    )
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -122,16 +130,26 @@ def test_committed_notebook_is_clean(name):
     nb = nbformat.reads(text, as_version=4)
     nbformat.validate(nb)
     code = [cell for cell in nb.cells if cell.cell_type == "code"]
-    assert all(cell.execution_count for cell in code if cell.source.strip()), "a cell was not executed"
+    assert all(cell.execution_count for cell in code if cell.source.strip()), (
+        "a cell was not executed"
+    )
     for cell in code:
         for output in cell.outputs:
             allowed = "raises-exception" in cell.metadata.get("tags", [])
-            assert output.output_type != "error" or allowed, f"an error stands in the notebook: {output.get('ename')}"
-            assert output.get("name") != "stderr", f"stderr stands in the notebook: {output.text[:200]}"
-            assert not re.search(r"\r|it/s", output.get("text", "")), "a progress bar stands in the notebook"
+            assert output.output_type != "error" or allowed, (
+                f"an error stands in the notebook: {output.get('ename')}"
+            )
+            assert output.get("name") != "stderr", (
+                f"stderr stands in the notebook: {output.text[:200]}"
+            )
+            assert not re.search(r"\r|it/s", output.get("text", "")), (
+                "a progress bar stands in the notebook"
+            )
             assert "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
     assert "widgets" not in nb.metadata
-    assert not re.search(r"/(?:home|root|work|tmp|Users)/\w", text), "a path of some machine stands in the notebook"
+    assert not re.search(r"/(?:home|root|work|tmp|Users)/\w", text), (
+        "a path of some machine stands in the notebook"
+    )
 
 
 def test_a_fork_changes_one_line(small):
@@ -152,15 +170,26 @@ def test_readme_names_the_address_of_pyproject():
 def test_links_between_pages_lead_somewhere():
     pages = [*ROOT.glob("*.md"), *ROOT.glob("sources/*/*.py")]
     for page in pages:
-        folder = {"notebooks": ROOT / "notebooks", "solutions": ROOT / "solutions/any"}.get(page.parent.name, ROOT)
+        folder = {"notebooks": ROOT / "notebooks", "solutions": ROOT / "solutions/any"}.get(
+            page.parent.name, ROOT
+        )
         lines = page.read_text(encoding="utf-8").splitlines()
         text = "\n".join(line for line in lines if page.suffix == ".md" or line.startswith("#"))
         for link in re.findall(r"\]\(((?!https?:|#|mailto:)[^)\s]+)\)", text):
-            path = (folder / link.split("#")[0]).resolve() if page.parent.name != "solutions" else Path(os.path.normpath(folder / link.split("#")[0]))
+            path = (
+                (folder / link.split("#")[0]).resolve()
+                if page.parent.name != "solutions"
+                else Path(os.path.normpath(folder / link.split("#")[0]))
+            )
             assert path.exists(), f"{page.relative_to(ROOT)} links to {link}, which is not there"
 
 
 def test_no_notebook_without_a_source():
     known = {notebook for _, notebook in TARGETS.values()}
-    found = {path for folder in ("notebooks", "solutions") for path in (ROOT / folder).rglob("*.ipynb") if "checkpoint" not in str(path)}
+    found = {
+        path
+        for folder in ("notebooks", "solutions")
+        for path in (ROOT / folder).rglob("*.ipynb")
+        if "checkpoint" not in str(path)
+    }
     assert found <= known, f"edit sources, not notebooks: {sorted(map(str, found - known))}"

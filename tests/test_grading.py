@@ -1,4 +1,5 @@
-"""The grader: it grades the whole corpus as expected, keeps its promises about old marks, and cannot be talked into more."""
+"""The grader: it grades the whole corpus as expected, keeps its promises about old marks, and
+cannot be talked into more."""
 
 from __future__ import annotations
 
@@ -24,8 +25,14 @@ from grading.corpus import build  # noqa: E402
 
 EXERCISES = grade.all_exercises()
 FIRST = "01_dense_autoencoder"
-# GRADING_CORPUS=first grades only exercise 1's part of the corpus (with all broken and hostile ones), for a quick look
-CASES = [case for case in build.cases() if case.exercise in EXERCISES and (os.environ.get("GRADING_CORPUS") != "first" or case.exercise == FIRST)]
+# GRADING_CORPUS=first grades only exercise 1's part of the corpus (with all broken and hostile
+# ones), for a quick look
+CASES = [
+    case
+    for case in build.cases()
+    if case.exercise in EXERCISES
+    and (os.environ.get("GRADING_CORPUS") != "first" or case.exercise == FIRST)
+]
 LIMITS = sandbox.Limits(seconds=240, cell_seconds=12, grace_seconds=5)
 
 
@@ -52,14 +59,21 @@ def bwrap():
 
 # the corpus
 
+
 @pytest.fixture(scope="module")
 def corpus(bwrap, tmp_path_factory):
-    """The whole corpus, graded once as a teacher would: folder, what was handed in, results, and the notebook in which each case was handed in."""
+    """The whole corpus, graded once as a teacher would: folder, what was handed in, results, and
+    the notebook in which each case was handed in."""
     folder = tmp_path_factory.mktemp("corpus")
     packs = build.together(CASES)
-    cases, inside = [pack for pack, _ in packs], {(case.name, case.exercise): pack for pack, members in packs for case in members}
+    cases, inside = (
+        [pack for pack, _ in packs],
+        {(case.name, case.exercise): pack for pack, members in packs for case in members},
+    )
     build.write(folder / "submitted", cases)
-    results = grade.run(folder / "submitted", folder / "out", bwrap=bwrap, limits=LIMITS, say=lambda line: None)
+    results = grade.run(
+        folder / "submitted", folder / "out", bwrap=bwrap, limits=LIMITS, say=lambda line: None
+    )
     return folder, cases, {(result.student, result.exercise): result for result in results}, inside
 
 
@@ -70,7 +84,12 @@ def test_case(corpus, case):
     result = corpus[2][collect.clean_name(pack.name), case.exercise]
     worth = report.worth(EXERCISES[case.exercise])
     lost = {key for key, points in result.points.items() if points == 0}
-    assert lost == set(pack.loses) >= set(case.loses), (pack.answers.keys(), result.status, result.messages, result.notes)
+    assert lost == set(pack.loses) >= set(case.loses), (
+        pack.answers.keys(),
+        result.status,
+        result.messages,
+        result.notes,
+    )
     assert all(points in (0, worth[key][0]) for key, points in result.points.items())
     assert result.status in case.status, result.notes
     assert case.say in " ".join([*result.messages.values(), *result.notes])
@@ -79,9 +98,15 @@ def test_case(corpus, case):
 def test_no_attack_reached_anything(corpus):
     _, cases, results, _ = corpus
     for case in cases:
-        shown = [output.get("text", "") for cell in results[collect.clean_name(case.name), case.exercise].cells for output in cell["outputs"]]
+        shown = [
+            output.get("text", "")
+            for cell in results[collect.clean_name(case.name), case.exercise].cells
+            for output in cell["outputs"]
+        ]
         assert "REACHED" not in "".join(shown), (case.name, shown)
-        assert "REACHED" not in "".join(results[collect.clean_name(case.name), case.exercise].messages.values()), case.name
+        assert "REACHED" not in "".join(
+            results[collect.clean_name(case.name), case.exercise].messages.values()
+        ), case.name
 
 
 def test_no_markup_of_a_student_reaches_the_pages(corpus):
@@ -95,18 +120,36 @@ def test_a_table_a_page_and_a_picture(corpus):
     with open(out / "grades.csv", encoding="utf-8-sig", newline="") as file:
         rows = {(row["student"], row["exercise"]): row for row in csv.DictReader(file)}
     assert len(rows) == len(corpus[1])
-    worth = {key: points for key, (points, manual) in report.worth(EXERCISES[FIRST]).items() if not manual}
+    worth = {
+        key: points
+        for key, (points, manual) in report.worth(EXERCISES[FIRST]).items()
+        if not manual
+    }
     partly = 0
     for case in corpus[1]:
         if case.exercise == FIRST and case.status == ("graded",):
             earned = sum(points for key, points in worth.items() if key not in case.loses)
             partly += 0 < earned < sum(worth.values())
-            assert float(rows[collect.clean_name(case.name), FIRST]["automatic"]) == earned, case.name
+            assert float(rows[collect.clean_name(case.name), FIRST]["automatic"]) == earned, (
+                case.name
+            )
     assert partly > 2  # the table holds partial marks, too
     row = rows["right, the solution", FIRST]
-    assert (row["status"], row["automatic"], row["automatic_of"], row["by_hand"], row["points"]) == ("graded", "9", "9", "", "")
+    assert (
+        row["status"],
+        row["automatic"],
+        row["automatic_of"],
+        row["by_hand"],
+        row["points"],
+    ) == ("graded", "9", "9", "", "")
     row = rows["nothing done", FIRST]
-    assert (row["status"], row["automatic"], row["by_hand"], row["points"], row["of"]) == ("graded", "0", "0", "0", "12")
+    assert (row["status"], row["automatic"], row["by_hand"], row["points"], row["of"]) == (
+        "graded",
+        "0",
+        "0",
+        "0",
+        "12",
+    )
     assert (out / "summary.png").stat().st_size > 10_000
     assert len(list((out / "feedback").iterdir())) == len({case.name for case in corpus[1]})
 
@@ -119,29 +162,60 @@ def test_again_grades_nothing_anew(corpus, bwrap, monkeypatch):
     folder = corpus[0]
     before = (folder / "out/grades.csv").read_bytes()
     monkeypatch.setattr(grade, "canaries", lambda *a: pytest.fail("nothing was to be graded"))
-    grade.run(folder / "submitted", folder / "out", bwrap=bwrap, limits=LIMITS, say=lambda line: None)
+    grade.run(
+        folder / "submitted", folder / "out", bwrap=bwrap, limits=LIMITS, say=lambda line: None
+    )
     assert (folder / "out/grades.csv").read_bytes() == before
 
 
 # the judges by themselves: what is not the answer must not pass
 
+
 def spoil(value, how: str):
     if isinstance(value, torch.Tensor) and value.is_floating_point():
-        return {"zeros": value * 0, "nan": value * float("nan"), "ones": value * 0 + 1, "flip": value.flip(0) + 1e-2, "scale": value * 1.5 + 0.1, "short": value[:1]}[how]
+        return {
+            "zeros": value * 0,
+            "nan": value * float("nan"),
+            "ones": value * 0 + 1,
+            "flip": value.flip(0) + 1e-2,
+            "scale": value * 1.5 + 0.1,
+            "short": value[:1],
+        }[how]
     if isinstance(value, float):
-        return {"zeros": 0.0, "nan": float("nan"), "ones": 1.0, "flip": -value, "scale": value * 1.5 + 0.1, "short": None}[how]
+        return {
+            "zeros": 0.0,
+            "nan": float("nan"),
+            "ones": 1.0,
+            "flip": -value,
+            "scale": value * 1.5 + 0.1,
+            "short": None,
+        }[how]
     if isinstance(value, list):
-        return {"zeros": [], "nan": [float("nan")], "ones": [1] * len(value), "flip": value[::-1] + [0], "scale": value * 2, "short": value[:-1]}[how]
+        return {
+            "zeros": [],
+            "nan": [float("nan")],
+            "ones": [1] * len(value),
+            "flip": value[::-1] + [0],
+            "scale": value * 2,
+            "short": value[:-1],
+        }[how]
     return {"short": None, "nan": None}.get(how, value)
 
 
 @pytest.fixture(scope="module")
 def honest():
-    """The solutions' own answers to the hidden questions, without a sandbox: exercise, question -> given, answers."""
+    """The solutions' own answers to the hidden questions, without a sandbox: exercise, question ->
+    given, answers."""
     found = {}
     for name in EXERCISES:
         space: dict = {"get_ipython": None}
-        source = [cell.source for cell in assemble.assemble(EXERCISES[name], assemble.read(grade.solution_submission(name).data)).cells if cell.kind == "code" and not cell.skip]
+        source = [
+            cell.source
+            for cell in assemble.assemble(
+                EXERCISES[name], assemble.read(grade.solution_submission(name).data)
+            ).cells
+            if cell.kind == "code" and not cell.skip
+        ]
         exec(compile("\n".join(source), name, "exec"), space)
         student = type("Student", (), {"__getattr__": lambda self, key, space=space: space[key]})()
         for question in judging.questions(name):
@@ -164,7 +238,10 @@ def test_honest_answers_pass(honest):
 @pytest.mark.parametrize("how", ["zeros", "nan", "ones", "flip", "scale", "short", "nothing"])
 def test_canaries_must_fail(honest, how):
     for (exercise, name), (question, given, answers) in honest.items():
-        wrong = [{} if how == "nothing" else {key: spoil(value, how) for key, value in answer.items()} for answer in answers]
+        wrong = [
+            {} if how == "nothing" else {key: spoil(value, how) for key, value in answer.items()}
+            for answer in answers
+        ]
         with pytest.raises(judging.Wrong):
             judging.judge(question, given, wrong)
             pytest.fail(f"{exercise}, {name}: the judge took {how} for an answer")
@@ -173,11 +250,16 @@ def test_canaries_must_fail(honest, how):
 def test_what_the_student_is_sent_holds_no_judgement():
     for name in EXERCISES:
         for question in judging.questions(name):
-            assert "Wrong" not in judging.source_of(question) and "judge" not in judging.source_of(question)
-            assert not any(key.startswith("_") for key in judging.pack({"a": 1, "_secret": 2})["plain"])
+            assert "Wrong" not in judging.source_of(question) and "judge" not in judging.source_of(
+                question
+            )
+            assert not any(
+                key.startswith("_") for key in judging.pack({"a": 1, "_secret": 2})["plain"]
+            )
 
 
 # putting damaged notebooks right
+
 
 def test_answers_are_found_whatever_happened_to_the_notebook():
     from grading.corpus.broken import ANSWERS, CASES
@@ -189,12 +271,22 @@ def test_answers_are_found_whatever_happened_to_the_notebook():
             continue
         if case.name == "broken, 200 MB of saved output":
             continue  # in the corpus
-        found = {cell.key: cell.source.strip() for cell in assemble.assemble(EXERCISES[FIRST], assemble.read(build.notebook(case))).cells}
+        found = {
+            cell.key: cell.source.strip()
+            for cell in assemble.assemble(
+                EXERCISES[FIRST], assemble.read(build.notebook(case))
+            ).cells
+        }
         for key, answer in {**ANSWERS, **case.answers}.items():
-            assert found[key] == ("" if case.name == "broken, an answer cell deleted" and key == "pca_error" else answer.strip()), case.name
+            assert found[key] == (
+                ""
+                if case.name == "broken, an answer cell deleted" and key == "pca_error"
+                else answer.strip()
+            ), case.name
 
 
 # collecting
+
 
 def small(name: str = FIRST) -> bytes:
     return grade.untouched_submission(name).data
@@ -204,11 +296,19 @@ def test_moodle_zip_with_names_of_any_alphabet(tmp_path):
     names = ["Željko Šarić-Đurđević", "נועה לוי", "Ana Marija  Horvat", "O'Neil, Sean"]
     with zipfile.ZipFile(tmp_path / "m.zip", "w") as archive:
         for number, name in enumerate(names):
-            archive.writestr(f"{name}_{1000 + number}_assignsubmission_file_/{FIRST} (1).ipynb", small())
+            archive.writestr(
+                f"{name}_{1000 + number}_assignsubmission_file_/{FIRST} (1).ipynb", small()
+            )
         archive.writestr(f"Flat Name_77_assignsubmission_file_{FIRST}.ipynb", small())
         archive.writestr("__MACOSX/._x.ipynb", b"junk")
     found = collect.collect(tmp_path / "m.zip", EXERCISES)
-    assert {s.student for s in found} == {"Željko Šarić-Đurđević 1000", "נועה לוי 1001", "Ana Marija Horvat 1002", "O'Neil, Sean 1003", "Flat Name 77"}
+    assert {s.student for s in found} == {
+        "Željko Šarić-Đurđević 1000",
+        "נועה לוי 1001",
+        "Ana Marija Horvat 1002",
+        "O'Neil, Sean 1003",
+        "Flat Name 77",
+    }
     assert {s.exercise for s in found} == {FIRST}
 
 
@@ -240,20 +340,31 @@ def test_no_spreadsheet_takes_a_name_for_a_formula():
 
 # promises about marks, with a grader that is only played
 
+
 @pytest.fixture
 def played(tmp_path, monkeypatch):
     """One student's submission, graded by whatever function ``grader['do']`` holds."""
     path = tmp_path / "in/Ana Anić" / FIRST / f"{FIRST}.ipynb"
     path.parent.mkdir(parents=True)
     path.write_bytes(small())
-    grader = {"do": lambda submission: grade.Result(submission.student, submission.exercise, "graded", {"check_dead_units": 2.0, "check_pca_error": 3.0, "check_train_autoencoder": 4.0})}
+    grader = {
+        "do": lambda submission: grade.Result(
+            submission.student,
+            submission.exercise,
+            "graded",
+            {"check_dead_units": 2.0, "check_pca_error": 3.0, "check_train_autoencoder": 4.0},
+        )
+    }
 
     class Pool:
         def __init__(self, *a, **k): ...
-        def __enter__(self): return self
+        def __enter__(self):
+            return self
+
         def __exit__(self, *a): ...
         def submit(self, function, submission, *a):
             import concurrent.futures
+
             future = concurrent.futures.Future()
             try:
                 future.set_result(grader["do"](submission))
@@ -264,7 +375,9 @@ def played(tmp_path, monkeypatch):
     monkeypatch.setattr(grade.concurrent.futures, "ProcessPoolExecutor", Pool)
 
     def go(**options) -> dict:
-        grade.run(tmp_path / "in", tmp_path / "out", check_grader=False, say=lambda line: None, **options)
+        grade.run(
+            tmp_path / "in", tmp_path / "out", check_grader=False, say=lambda line: None, **options
+        )
         with open(tmp_path / "out/grades.csv", encoding="utf-8-sig", newline="") as file:
             return {row["student"]: row for row in csv.DictReader(file)}
 
@@ -278,6 +391,7 @@ def test_a_failed_run_leaves_no_old_mark(played):
 
     def fail(submission):
         raise MemoryError
+
     grader["do"] = fail
     row = go()["Ana Anić"]
     assert (row["status"], row["automatic"], row["points"]) == ("not graded", "", "")
@@ -290,6 +404,7 @@ def test_a_killed_run_leaves_no_old_mark_and_goes_on(played):
 
     def kill(submission):
         raise KeyboardInterrupt
+
     good, grader["do"] = grader["do"], kill
     with pytest.raises(KeyboardInterrupt):
         go()
@@ -308,8 +423,24 @@ def test_marks_by_hand_are_kept_for_this_answer_only(played):
     text = {"answer": "because"}
 
     def with_text(submission):
-        cell = {"key": "why", "kind": "markdown", "source": text["answer"], "answer": True, "points": 3, "manual": True, "outputs": [], "error": ""}
-        return grade.Result(submission.student, submission.exercise, "graded", {"check_dead_units": 2.0, "check_pca_error": 3.0, "check_train_autoencoder": 4.0}, cells=[cell])
+        cell = {
+            "key": "why",
+            "kind": "markdown",
+            "source": text["answer"],
+            "answer": True,
+            "points": 3,
+            "manual": True,
+            "outputs": [],
+            "error": "",
+        }
+        return grade.Result(
+            submission.student,
+            submission.exercise,
+            "graded",
+            {"check_dead_units": 2.0, "check_pca_error": 3.0, "check_train_autoencoder": 4.0},
+            cells=[cell],
+        )
+
     grader["do"] = with_text
     assert go()["Ana Anić"]["points"] == ""
     table = (out / "texts.csv").read_text(encoding="utf-8-sig")
@@ -326,11 +457,28 @@ def test_marks_by_hand_are_kept_for_this_answer_only(played):
 def test_without_the_sandbox_it_refuses(tmp_path):
     (tmp_path / "in").mkdir()
     env = {**os.environ, "PATH": str(tmp_path)}
-    run = subprocess.run([sys.executable, str(ROOT / "grading/grade.py"), str(tmp_path / "in"), "--out", str(tmp_path / "out")], env=env, capture_output=True, text=True, timeout=120)
-    assert run.returncode == 2 and "refused" in run.stderr and "bubblewrap is not installed" in run.stderr
+    run = subprocess.run(
+        [
+            sys.executable,
+            str(ROOT / "grading/grade.py"),
+            str(tmp_path / "in"),
+            "--out",
+            str(tmp_path / "out"),
+        ],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (
+        run.returncode == 2
+        and "refused" in run.stderr
+        and "bubblewrap is not installed" in run.stderr
+    )
 
 
 # student versions
+
 
 def test_student_versions_are_current_and_free_of_solutions():
     sys.path.insert(0, str(ROOT / "tools"))
@@ -340,7 +488,9 @@ def test_student_versions_are_current_and_free_of_solutions():
         data = exercises.student_version(name, notebook)
         assert data == exercises.student_version(name, notebook), "two builds differ"
         exercises.check_for_leaks(name, notebook, data)
-        assert (ROOT / "exercises" / name / f"{name}.ipynb").read_bytes() == data, f"{name}: run `make exercises`"
+        assert (ROOT / "exercises" / name / f"{name}.ipynb").read_bytes() == data, (
+            f"{name}: run `make exercises`"
+        )
 
 
 def test_a_leak_is_noticed():
@@ -350,7 +500,11 @@ def test_a_leak_is_noticed():
     notebook = exercises.solutions()[FIRST]
     nb = json.loads(exercises.student_version(FIRST, notebook))
     solution = json.loads(notebook.read_text(encoding="utf-8"))
-    answer = next(cell for cell in solution["cells"] if cell["metadata"].get("nbgrader", {}).get("grade_id") == "pca_error")
+    answer = next(
+        cell
+        for cell in solution["cells"]
+        if cell["metadata"].get("nbgrader", {}).get("grade_id") == "pca_error"
+    )
     nb["cells"][-1]["source"] = [line for line in answer["source"] if "###" not in line]
     with pytest.raises(exercises.Leak):
         exercises.check_for_leaks(FIRST, notebook, json.dumps(nb).encode())
@@ -364,9 +518,19 @@ def test_every_exercise_is_complete():
         automatic = {key for key, (_, manual) in worth.items() if not manual}
         assert automatic == {question.name for question in judging.questions(name)}
         assert any(manual for _, manual in worth.values())
-        assert any("data:image/png" in cell["source"] for cell in template), f"{name}: no picture of the wanted result"
-        assert not any("✗" in str(output) for cell in json.loads((ROOT / "solutions" / name / f"{name}.ipynb").read_text())["cells"] for output in cell.get("outputs", []))
+        assert any("data:image/png" in cell["source"] for cell in template), (
+            f"{name}: no picture of the wanted result"
+        )
+        assert not any(
+            "✗" in str(output)
+            for cell in json.loads((ROOT / "solutions" / name / f"{name}.ipynb").read_text())[
+                "cells"
+            ]
+            for output in cell.get("outputs", [])
+        )
 
 
 def test_results_are_plain_data():
-    assert json.loads(json.dumps(dataclasses.asdict(grade.Result("a", "b", "graded")))) == dataclasses.asdict(grade.Result("a", "b", "graded"))
+    assert json.loads(
+        json.dumps(dataclasses.asdict(grade.Result("a", "b", "graded")))
+    ) == dataclasses.asdict(grade.Result("a", "b", "graded"))

@@ -1,13 +1,15 @@
 """The builder: lessons/*/{lesson,exercise}.py (py:percent) -> executed notebooks and solutions.
 
-    python -m tools.build                 rebuild the notebooks and solutions whose inputs differ from their sources
+    python -m tools.build                 rebuild those whose inputs differ from their sources
     python -m tools.build --all           rebuild every one (after a change in course_utils, say)
-    python -m tools.build 03_denoising …  rebuild these; where only texts changed the outputs stay, with --all they are made anew
-    python -m tools.build --check         name the notebooks that differ from their sources, change nothing
-    python -m tools.build --course        execute every committed notebook as it stands, print a table, change nothing
+    python -m tools.build 03_denoising …  rebuild these; where only texts changed the outputs stay,
+    with --all they are made anew
+    python -m tools.build --check         name those that differ from their sources
+    python -m tools.build --course        execute every committed notebook, print a table
 
-Data flows one way. An executed notebook has stable cell ids, no timing, no widget state and no trace of this machine, so that
-two builds on one machine give the same bytes (but for the seconds that a lesson prints on purpose).
+Data flows one way. An executed notebook has stable cell ids, no timing, no widget state and no
+trace of this machine, so that two builds on one machine give the same bytes (but for the seconds
+that a lesson prints on purpose).
 """
 
 from __future__ import annotations
@@ -29,58 +31,75 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 
 from course_utils import checks
 from tools import questions
+from tools.bootstrap import bootstrap
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS_PER_CELL = 1200
 
 BADGE = "[![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{slug}/blob/main/{path})"
-BOOTSTRAP = '''\
-# In Colab this fetches the course's package; no package that is already there is changed. Anywhere else it does nothing.
-import importlib.util, subprocess, sys, tempfile
-
-if importlib.util.find_spec("course_utils") is None:
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as present:
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-        subprocess.run([*pip, "list", "--format=freeze"], stdout=present, check=True)
-        if subprocess.run([*pip, "install", "-q", "-c", present.name, "git+{address}"]).returncode:
-            raise SystemExit("The course's package could not be installed: check the network, then run this cell again.")
-    importlib.invalidate_caches()'''
 
 
 def address() -> str:
     """The repository's address: the one line in pyproject.toml."""
-    return re.search(r'^Repository = "(https?://[^"]+?)/?"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.M).group(1)
+    return re.search(
+        r'^Repository = "(https?://[^"]+?)/?"',
+        (ROOT / "pyproject.toml").read_text(encoding="utf-8"),
+        re.M,
+    ).group(1)
+
+
+def version() -> str:
+    """The course's version: the one line in pyproject.toml."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    return re.search(r'^version = "([^"]+)"', text, re.M).group(1)
 
 
 def folders() -> list[Path]:
-    """The lessons, in order. A folder whose name begins with an underscore is hidden: nothing is built from it."""
-    return [path for path in sorted((ROOT / "lessons").iterdir()) if path.is_dir() and path.name[0] not in "_."]
+    """The lessons, in order. A folder whose name begins with an underscore is hidden: nothing is
+    built from it."""
+    return [
+        path
+        for path in sorted((ROOT / "lessons").iterdir())
+        if path.is_dir() and path.name[0] not in "_."
+    ]
 
 
 def targets() -> dict[str, tuple[Path, Path]]:
     """Name -> (source, notebook). A solution is called ``solutions/<name>``."""
-    lessons = {
-        folder.name: (folder / "lesson.py", ROOT / "notebooks" / f"{folder.name}.ipynb")
-        for folder in folders() if (folder / "lesson.py").exists()
-    }  # fmt: skip
-    solutions = {
-        f"solutions/{folder.name}": (folder / "exercise.py", ROOT / "solutions" / folder.name / f"{folder.name}.ipynb")
-        for folder in folders() if (folder / "exercise.py").exists()
-    }  # fmt: skip
-    return {**lessons, **solutions}
+    lessons, solutions = {}, {}
+    for folder in folders():
+        name, file = folder.name, f"{folder.name}.ipynb"
+        lessons[name] = folder / "lesson.py", ROOT / "notebooks" / file
+        solutions[f"solutions/{name}"] = folder / "exercise.py", ROOT / "solutions" / name / file
+    return {name: pair for name, pair in {**lessons, **solutions}.items() if pair[0].exists()}
 
 
 def expand(cell: nbformat.NotebookNode, points: dict[str, float]) -> None:
-    """Short marks of a source -> nbgrader's metadata: ``answer="f"``, ``check="f"``, ``text="why" points=3``."""
+    """Short marks of a source -> nbgrader's metadata: ``answer="f"``, ``check="f"``, ``text="why"
+    points=3``."""
     marks = cell.metadata
     if name := marks.pop("answer", None):
         about = {"grade": False, "grade_id": name, "locked": False, "solution": True}
     elif name := marks.pop("check", None):
         if name not in points:
-            raise ValueError(f'check="{name}": questions.py has no such question; it has {", ".join(points)}')
-        about = {"grade": True, "grade_id": f"check_{name}", "locked": True, "solution": False, "points": points[name]}
+            raise ValueError(
+                f'check="{name}": questions.py has no such question; it has {", ".join(points)}'
+            )
+        about = {
+            "grade": True,
+            "grade_id": f"check_{name}",
+            "locked": True,
+            "solution": False,
+            "points": points[name],
+        }
     elif name := marks.pop("text", None):
-        about = {"grade": True, "grade_id": name, "locked": False, "solution": True, "points": marks.pop("points")}
+        about = {
+            "grade": True,
+            "grade_id": name,
+            "locked": False,
+            "solution": True,
+            "points": marks.pop("points"),
+        }
     else:
         return
     marks["nbgrader"] = {**about, "schema_version": 3, "task": False}
@@ -89,11 +108,16 @@ def expand(cell: nbformat.NotebookNode, points: dict[str, float]) -> None:
 def points_of(folder: Path) -> dict[str, float]:
     """Question -> points of a lesson's exercise."""
     path = folder / "questions.py"
-    return {question.name: question.points for question in checks.load(path).QUESTIONS} if path.exists() else {}
+    return (
+        {question.name: question.points for question in checks.load(path).QUESTIONS}
+        if path.exists()
+        else {}
+    )
 
 
 def assemble(source: Path, notebook: Path) -> nbformat.NotebookNode:
-    """The notebook without outputs: the source's cells, the badge under the title, the bootstrap cell, stable ids."""
+    """The notebook without outputs: the source's cells, the badge under the title, the bootstrap
+    cell, stable ids."""
     nb = jupytext.read(source, fmt="py:percent")
     opening = nb.cells[0]
     if opening.cell_type != "markdown" or not opening.source.startswith("# "):
@@ -109,17 +133,25 @@ def assemble(source: Path, notebook: Path) -> nbformat.NotebookNode:
     title, _, rest = opening.source.partition("\n")
     badge = BADGE.format(slug=address().split("://", 1)[1].split("/", 1)[1], path=path.as_posix())
     opening.source = f"{title}\n\n{badge}\n{rest}".rstrip()
-    bootstrap = nbformat.v4.new_code_cell(BOOTSTRAP.replace("{address}", address()), metadata={"tags": ["bootstrap"]})
-    nb.cells.insert(1, bootstrap)
+    fetch = nbformat.v4.new_code_cell(
+        bootstrap(address(), version()), metadata={"tags": ["bootstrap"]}
+    )
+    nb.cells.insert(1, fetch)
     seen: dict[str, int] = {}
     for cell in nb.cells:
         digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:10]
         seen[digest] = seen.get(digest, 0) + 1
         cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
-    nb.metadata = nbformat.from_dict({
-        "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-    })
+    nb.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {
+                "display_name": "Python 3 (ipykernel)",
+                "language": "python",
+                "name": "python3",
+            },
+            "language_info": {"name": "python"},
+        }
+    )
     nb.nbformat, nb.nbformat_minor = 4, 5
     return nb
 
@@ -130,7 +162,9 @@ def inputs(nb: nbformat.NotebookNode) -> list:
 
 
 def differs(source: Path, notebook: Path) -> bool:
-    return not notebook.exists() or inputs(nbformat.read(notebook, as_version=4)) != inputs(assemble(source, notebook))
+    return not notebook.exists() or inputs(nbformat.read(notebook, as_version=4)) != inputs(
+        assemble(source, notebook)
+    )
 
 
 def tidy(nb: nbformat.NotebookNode) -> None:
@@ -146,11 +180,17 @@ def tidy(nb: nbformat.NotebookNode) -> None:
             data = output.get("data", {})
             data.pop("application/vnd.jupyter.widget-view+json", None)
             if "text/html" in data:  # pandas' styled tables carry a random name
-                data["text/html"] = re.sub(r"\bT_[0-9a-f]{5}(?=_|\b)", f"T_{cell.id[:5]}", data["text/html"])
+                data["text/html"] = re.sub(
+                    r"\bT_[0-9a-f]{5}(?=_|\b)", f"T_{cell.id[:5]}", data["text/html"]
+                )
             if "text/plain" in data:  # an object's place in memory
                 data["text/plain"] = re.sub(r" at 0x[0-9a-f]+", "", data["text/plain"])
             before = outputs[-1] if outputs else {}
-            if output.output_type == "stream" and before.get("output_type") == "stream" and before["name"] == output.name:
+            if (
+                output.output_type == "stream"
+                and before.get("output_type") == "stream"
+                and before["name"] == output.name
+            ):
                 before["text"] += output.text  # how a stream is cut into pieces is chance
             elif output.output_type == "stream" or output.output_type == "error" or output.data:
                 outputs.append(output)
@@ -158,12 +198,20 @@ def tidy(nb: nbformat.NotebookNode) -> None:
 
 
 def execute(nb: nbformat.NotebookNode) -> str:
-    """Run every cell in a fresh kernel and an empty folder; "" if all went well, else what happened."""
+    """Run every cell in a fresh kernel and an empty folder; "" if all went well, else what
+    happened."""
     with tempfile.TemporaryDirectory() as folder:
         try:
-            NotebookClient(nb, timeout=SECONDS_PER_CELL, record_timing=False, kernel_name="python3",
-                           extra_arguments=["--log-level=ERROR"],  # else each kernel warns of its transport, in the middle of the progress line
-                           resources={"metadata": {"path": folder}}).execute()
+            NotebookClient(
+                nb,
+                timeout=SECONDS_PER_CELL,
+                record_timing=False,
+                kernel_name="python3",
+                extra_arguments=[
+                    "--log-level=ERROR"
+                ],  # else each kernel warns of its transport, in the middle of the progress line
+                resources={"metadata": {"path": folder}},
+            ).execute()
         except CellExecutionError as error:
             return re.sub(r"\x1b\[[0-9;]*m", "", str(error))
         except (CellTimeoutError, DeadKernelError) as error:
@@ -172,7 +220,12 @@ def execute(nb: nbformat.NotebookNode) -> str:
 
 
 def figures(nb: nbformat.NotebookNode) -> int:
-    return sum("image/png" in output.get("data", {}) for cell in nb.cells if cell.cell_type == "code" for output in cell.outputs)
+    return sum(
+        "image/png" in output.get("data", {})
+        for cell in nb.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+    )
 
 
 def picture(notebook: Path) -> None:
@@ -186,8 +239,14 @@ def picture(notebook: Path) -> None:
 
 
 def title_of(source: Path) -> str:
-    """A notebook's title, without its number: "Exercise 1. Bring the dead units back" -> "Bring the dead units back"."""
-    title = jupytext.read(source, fmt="py:percent").cells[0].source.partition("\n")[0].removeprefix("# ")
+    """A notebook's title, without its number: "Exercise 1. Bring the dead units back" -> "Bring the
+    dead units back"."""
+    title = (
+        jupytext.read(source, fmt="py:percent")
+        .cells[0]
+        .source.partition("\n")[0]
+        .removeprefix("# ")
+    )
     return re.sub(r"^(Lesson|Exercise) \d+[.:] ", "", title)
 
 
@@ -199,15 +258,19 @@ def readme_tables() -> dict[str, str]:
         if (source := folder / "lesson.py").exists():
             about = jupytext.read(source, fmt="py:percent").cells[0].metadata
             link = f"[{title_of(source)}](notebooks/{name}.ipynb)"
-            lessons.append(f"| {number} | {link} | {about.get('question', '')} | {about.get('source', '')} |")
+            lessons.append(
+                f"| {number} | {link} | {about.get('question', '')} | {about.get('source', '')} |"
+            )
             if (ROOT / "pictures" / f"{name}.png").exists():
                 alt = f"Lesson {number}: {title_of(source)}"
                 image = f'<img src="pictures/{name}.png" alt="{alt}">'
-                pictures.append(f'<td width="50%"><a href="notebooks/{name}.ipynb">{image}</a></td>')
+                pictures.append(
+                    f'<td width="50%"><a href="notebooks/{name}.ipynb">{image}</a></td>'
+                )
         if (source := folder / "exercise.py").exists():
             label = number if number.isdigit() else "·"
             exercises.append(f"| {label} | [{title_of(source)}](exercises/{name}/{name}.ipynb) |")
-    rows = [f"<tr>{''.join(pictures[i:i + 2])}</tr>" for i in range(0, len(pictures), 2)]
+    rows = [f"<tr>{''.join(pictures[i : i + 2])}</tr>" for i in range(0, len(pictures), 2)]
     head = "| | lesson | the question it turns on | from |\n|---|---|---|---|"
     return {
         "pictures": "\n".join(["<table>", *rows, "</table>"]),
@@ -221,27 +284,45 @@ def readme() -> str:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for name, table in readme_tables().items():
         block = f"<!-- {name} -->\n{table}\n<!-- /{name} -->"
-        text = re.sub(f"<!-- {name} -->.*?<!-- /{name} -->", lambda _: block, text, flags=re.S)
+        text = re.sub(
+            f"<!-- {name} -->.*?<!-- /{name} -->", lambda _, block=block: block, text, flags=re.S
+        )
     return text
 
 
 def orphans() -> list[Path]:
     """Built files whose lesson is gone."""
-    known = {notebook for _, notebook in targets().values()} | {ROOT / "exercises" / path.parent.name / path.name
-                                                                for _, path in targets().values() if path.parent.name != "notebooks"}
-    built = [path for top in ("notebooks", "solutions", "exercises") for path in (ROOT / top).rglob("*.ipynb")]
+    known = {notebook for _, notebook in targets().values()} | {
+        ROOT / "exercises" / path.parent.name / path.name
+        for _, path in targets().values()
+        if path.parent.name != "notebooks"
+    }
+    built = [
+        path
+        for top in ("notebooks", "solutions", "exercises")
+        for path in (ROOT / top).rglob("*.ipynb")
+    ]
     names = {folder.name for folder in folders()}
     kept = [path for path in built if ".ipynb_checkpoints" not in path.parts and path not in known]
-    return kept + [path for top in ("pictures", "course_utils/questions") for path in (ROOT / top).glob("*.*")
-                   if path.stem not in names and path.stem != "__init__"]
+    return kept + [
+        path
+        for top in ("pictures", "course_utils/questions")
+        for path in (ROOT / top).glob("*.*")
+        if path.stem not in names and path.stem != "__init__"
+    ]
 
 
 def keep_outputs(nb: nbformat.NotebookNode, notebook: Path) -> bool:
     """Take the outputs of the notebook as it stands, if only texts differ; whether that was so."""
     if not notebook.exists():
         return False
-    new, old = ([cell for cell in book.cells if cell.cell_type == "code"] for book in (nb, nbformat.read(notebook, as_version=4)))
-    if [cell.source for cell in new] != [cell.source for cell in old] or not all(cell.execution_count for cell in old if cell.source):
+    new, old = (
+        [cell for cell in book.cells if cell.cell_type == "code"]
+        for book in (nb, nbformat.read(notebook, as_version=4))
+    )
+    if [cell.source for cell in new] != [cell.source for cell in old] or not all(
+        cell.execution_count for cell in old if cell.source
+    ):
         return False
     for cell, before in zip(new, old):
         cell.outputs, cell.execution_count = before.outputs, before.execution_count
@@ -255,7 +336,11 @@ def build(names: list[str], anew: bool = True) -> int:
         print(f"{name} …", end=" ", flush=True)
         nb, start = assemble(source, notebook), time.monotonic()
         trouble = "" if not anew and keep_outputs(nb, notebook) else execute(nb)
-        print(f"{time.monotonic() - start:.0f} s, {figures(nb)} figures{', FAILED' if trouble else ''}", flush=True)
+        print(
+            f"{time.monotonic() - start:.0f} s, {figures(nb)} figures"
+            f"{', FAILED' if trouble else ''}",
+            flush=True,
+        )
         if trouble:
             failed += 1
             print(trouble, file=sys.stderr)
@@ -293,7 +378,9 @@ def course(names: list[str]) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("names", nargs="*")
     for option in ("--all", "--check", "--course"):
         parser.add_argument(option, action="store_true")
@@ -310,7 +397,10 @@ def main() -> int:
         return min(course(options.names or [name for name in known if known[name][1].exists()]), 1)
     changed = options.names or [name for name in known if options.all or differs(*known[name])]
     if options.check:
-        print("\n".join(f"{name} differs from its source: run `make notebooks`" for name in changed) or "every notebook matches its source")
+        print(
+            "\n".join(f"{name} differs from its source: run `make notebooks`" for name in changed)
+            or "every notebook matches its source"
+        )
         return bool(changed)
     for path in orphans():
         path.unlink()

@@ -1,10 +1,12 @@
-"""Student versions: solutions/<name>/<name>.ipynb -> exercises/<name>/<name>.ipynb, and one zip of them for a learning platform.
+"""Student versions: solutions/<name>/<name>.ipynb -> exercises/<name>/<name>.ipynb, and one zip of
+them for a learning platform.
 
     python -m tools.exercises            make those whose solution changed, and build/exercises.zip
     python -m tools.exercises --check    name those that differ from their solution, change nothing
 
-nbgrader takes out the solutions. What it does not do is done here: the picture of the wanted result, taken from the solution's
-own output (the cell tagged ``wanted``), is put under the title. The same solution always gives the same bytes.
+nbgrader takes out the solutions. What it does not do is done here: the picture of the wanted
+result, taken from the solution's own output (the cell tagged ``wanted``), is put under the title.
+The same solution always gives the same bytes.
 """
 
 from __future__ import annotations
@@ -30,22 +32,42 @@ class Leak(ValueError):
 
 
 def solutions() -> dict[str, Path]:
-    return {path.stem: path for path in sorted((ROOT / "solutions").glob("*/*.ipynb")) if path.stem == path.parent.name}
+    return {
+        path.stem: path
+        for path in sorted((ROOT / "solutions").glob("*/*.ipynb"))
+        if path.stem == path.parent.name
+    }
 
 
 def student_version(name: str, notebook: Path) -> bytes:
     """The student's notebook, through nbgrader's own preprocessors; nothing is written."""
-    from nbgrader.preprocessors import CheckCellMetadata, ClearOutput, ClearSolutions, ComputeChecksums, LockCells
+    from nbgrader.preprocessors import (
+        CheckCellMetadata,
+        ClearOutput,
+        ClearSolutions,
+        ComputeChecksums,
+        LockCells,
+    )
     from traitlets.config import PyFileConfigLoader
 
     config = PyFileConfigLoader("nbgrader_config.py", str(ROOT / "grading")).load_config()
     nb, resources = nbformat.read(notebook, as_version=4), {}
     picture = wanted_picture(nb)
-    for preprocessor in (LockCells, ClearSolutions, ClearOutput, CheckCellMetadata, ComputeChecksums, CheckCellMetadata):
+    for preprocessor in (
+        LockCells,
+        ClearSolutions,
+        ClearOutput,
+        CheckCellMetadata,
+        ComputeChecksums,
+        CheckCellMetadata,
+    ):
         nb, resources = preprocessor(config=config).preprocess(nb, resources)
     if picture:
-        cell = nbformat.v4.new_markdown_cell("**What you are going to make** (the numbers may differ a little):\n\n"
-                                             f"![the result of this exercise](data:image/png;base64,{picture})", id="wanted-result")
+        cell = nbformat.v4.new_markdown_cell(
+            "**What you are going to make** (the numbers may differ a little):\n\n"
+            f"![the result of this exercise](data:image/png;base64,{picture})",
+            id="wanted-result",
+        )
         nb.cells.insert(1, cell)
     for cell in nb.cells:
         if cell.cell_type == "code":
@@ -57,22 +79,32 @@ def student_version(name: str, notebook: Path) -> bytes:
 
 
 def wanted_picture(nb: nbformat.NotebookNode) -> str:
-    """The last figure of the cell tagged ``wanted``, in few colours, as base64; "" where there is none."""
+    """The last figure of the cell tagged ``wanted``, in few colours, as base64; "" where there is
+    none."""
     from PIL import Image
 
-    pictures = [output["data"]["image/png"] for cell in nb.cells if "wanted" in cell.metadata.get("tags", []) for output in cell.get("outputs", [])
-                if "image/png" in output.get("data", {})]
+    pictures = [
+        output["data"]["image/png"]
+        for cell in nb.cells
+        if "wanted" in cell.metadata.get("tags", [])
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    ]
     if not pictures:
         return ""
-    image = Image.open(io.BytesIO(base64.b64decode(pictures[-1]))).convert("RGB").quantize(48, dither=Image.Dither.NONE)
+    image = (
+        Image.open(io.BytesIO(base64.b64decode(pictures[-1])))
+        .convert("RGB")
+        .quantize(48, dither=Image.Dither.NONE)
+    )
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)
     return base64.b64encode(buffer.getvalue()).decode()
 
 
 def secret_lines(notebook: Path) -> set[str]:
-    """The lines that only a teacher may see: inside the solution's marks, and whole text answers; not those, such as
-    ``return nn.Sequential(``, that stand in given code as well."""
+    """The lines that only a teacher may see: inside the solution's marks, and whole text answers;
+    not those, such as ``return nn.Sequential(``, that stand in given code as well."""
     lines: set[str] = set()
     given: set[str] = set()
     for cell in nbformat.read(notebook, as_version=4).cells:
@@ -98,10 +130,15 @@ def check_for_leaks(name: str, notebook: Path, data: bytes) -> None:
     secret = secret_lines(notebook)
     for cell in nb.cells:
         if SECRETS.search(cell.source):
-            raise Leak(f"{name}: a mark of the solution is left in the student version: {SECRETS.search(cell.source).group()}")
+            raise Leak(
+                f"{name}: a mark of the solution is left in the student version: "
+                f"{SECRETS.search(cell.source).group()}"
+            )
         for line in cell.source.splitlines():
             if line.strip() in secret:
-                raise Leak(f"{name}: a line of the solution is in the student version: {line.strip()[:80]}")
+                raise Leak(
+                    f"{name}: a line of the solution is in the student version: {line.strip()[:80]}"
+                )
         if cell.get("outputs"):
             raise Leak(f"{name}: an output is left in the student version")
 
@@ -118,7 +155,9 @@ def zip_bytes(files: dict[str, bytes]) -> bytes:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
     files, changed = {}, []
@@ -132,12 +171,22 @@ def main() -> int:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
     if check:
-        print("\n".join(f"{name}: the student version differs from its solution; run `make exercises`" for name in changed) or "every student version matches its solution")
+        print(
+            "\n".join(
+                f"{name}: the student version differs from its solution; run `make exercises`"
+                for name in changed
+            )
+            or "every student version matches its solution"
+        )
         return bool(changed)
     archive = ROOT / "build/exercises.zip"
     archive.parent.mkdir(exist_ok=True)
     archive.write_bytes(zip_bytes(files))
-    print(f"{len(files)} exercises, {len(changed)} changed{': ' + ', '.join(changed) if changed else ''}\n{os.path.relpath(archive)}  sha256 {hashlib.sha256(archive.read_bytes()).hexdigest()[:16]}")
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    print(
+        f"{len(files)} exercises, {len(changed)} changed: {', '.join(changed) or 'none'}\n"
+        f"{os.path.relpath(archive)}  sha256 {digest[:16]}"
+    )
     return 0
 
 

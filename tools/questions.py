@@ -1,7 +1,8 @@
-"""What a student has of an exercise's questions: lessons/<exercise>/questions.py -> course_utils/questions/<exercise>.{py,json}.
+"""What a student has of an exercise's questions: lessons/<exercise>/questions.py ->
+course_utils/questions/<exercise>.{py,json}.
 
-The Python file is the author's without the functions that work out right answers and known mistakes; the answers to the public seed
-stand in the JSON file, as plain values.
+The Python file is the author's without the functions that work out right answers and known
+mistakes; the answers to the public seed stand in the JSON file, as plain values.
 """
 
 from __future__ import annotations
@@ -21,17 +22,31 @@ def paths(folder: Path) -> tuple[Path, Path]:
 
 
 def public(source: str) -> str:
-    """The text without ``expected=…``, without the functions that it names and without what only these use."""
+    """The text without ``expected=…``, without the functions that it names and without what only
+    these use."""
     tree, lines = ast.parse(source), source.splitlines(keepends=True)
-    definitions = {node.name: node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    definitions = {
+        node.name: node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+    }
     definitions |= {
         target.id: node for node in tree.body if isinstance(node, ast.Assign)
         for target in node.targets if isinstance(target, ast.Name)
     }  # fmt: skip
-    answers = [word for node in ast.walk(tree) if isinstance(node, ast.Call) for word in node.keywords if word.arg == "expected"]
+    answers = [
+        word
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        for word in node.keywords
+        if word.arg == "expected"
+    ]
 
     def used(nodes: list[ast.AST], seen: set[str]) -> set[str]:
-        names = {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name) and n not in hidden}
+        names = {
+            n.id
+            for node in nodes
+            for n in ast.walk(node)
+            if isinstance(n, ast.Name) and n not in hidden
+        }
         for name in names & set(definitions) - seen:
             seen = used([definitions[name]], seen | {name})
         return seen
@@ -46,7 +61,10 @@ def public(source: str) -> str:
     for word in answers:
         text = "".join(lines[word.lineno - 1 : word.end_lineno])
         if not text.strip().startswith("expected=") or not text.rstrip().endswith(","):
-            raise ValueError(f"expected={ast.unparse(word.value)} must stand on lines of its own, with a comma at the end")
+            raise ValueError(
+                f"expected={ast.unparse(word.value)} must stand on lines of its own, "
+                "with a comma at the end"
+            )
         drop.append((word.lineno, word.end_lineno or word.lineno))
     gone = {number for first, last in drop for number in range(first, last + 1)}
     text = "".join(line for number, line in enumerate(lines, 1) if number not in gone)
@@ -72,13 +90,16 @@ def build(folder: Path) -> bool:
 
 
 def agree(one: Path, other: Path) -> bool:
-    """Whether two files hold the same answers, but for what another processor rounds differently."""
+    """Whether two files hold the same answers, but for what another processor rounds
+    differently."""
     return _same(*(checks.plain(checks.read(path)) for path in (one, other)))
 
 
 def _same(first: object, second: object) -> bool:
     if isinstance(first, dict) and isinstance(second, dict):
-        return first.keys() == second.keys() and all(_same(first[key], second[key]) for key in first)
+        return first.keys() == second.keys() and all(
+            _same(first[key], second[key]) for key in first
+        )
     return checks.same(first, second, 1e-3)
 
 
