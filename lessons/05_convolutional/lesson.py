@@ -69,6 +69,9 @@ autoencoder = nn.Sequential(encoder, decoder)
 my_heights = [14, 7, 4]  # after each pooling: change what you would say differently
 my_parameters = 16 * 3 * 3  # of the first convolution
 
+# %% [markdown]
+# We send one image through the encoder and write the height down after each pooling.
+
 
 # %%
 def count_parameters(model):
@@ -172,6 +175,9 @@ history.table().round(4)
 # %% tags=["prediction"]
 my_gap = 10  # per cent of the training loss
 
+# %% [markdown]
+# The history of the shipped run knows:
+
 # %%
 long = pretrained.history("conv")
 ratio = (long.validation_loss / long.train_loss).tail(10).mean()
@@ -256,6 +262,9 @@ plots.image_rows(
 
 # %% tags=["prediction"]
 my_factor = 1.0  # 1 = does not notice either
+
+# %% [markdown]
+# One shuffle, the same for all images:
 
 # %%
 shuffle = torch.randperm(784, generator=torch.Generator().manual_seed(0))
@@ -352,6 +361,9 @@ print(f"compression: {784 / numbers:.2f}")
 # %% tags=["prediction"]
 my_components = 300
 
+# %% [markdown]
+# We count in steps of five until PCA's validation error is no larger than the model's.
+
 # %%
 conv_error = metrics.reconstruction_error(shipped, validation.images)
 pca_error = {k: pca.error(validation.images, k) for k in range(1, 577, 5)}
@@ -393,6 +405,9 @@ print("the new middle:", small_code[0][-1], small_code[1][0], sep="\n")
 # %% tags=["prediction"]
 my_best_at_10 = "convolutional"  # or "PCA", "cured dense", "stacked"
 my_best_at_64 = "convolutional"
+
+# %% [markdown]
+# The table, with mean and deviation over three seeds, and the winner of each row:
 
 # %%
 from importlib.resources import files
@@ -481,6 +496,10 @@ pd.DataFrame({"parameters": sizes, "test error at 10 numbers": at_10}).round(4)
 
 # %% tags=["prediction"]
 my_learners = 10
+
+# %% [markdown]
+# Each start is looked at before training, and its error taken after one short pass.
+# Beside the ReLU we try a sigmoid from the same seeds.
 
 # %%
 few, held_out = train.images[:3840], validation.images[:1000]
@@ -702,6 +721,9 @@ plots.bars(
 # %% tags=["prediction"]
 # any of "3x3, stride 2", "2x2, stride 2", "4x4, stride 2", "resize, then 3x3"
 my_even = ["2x2, stride 2"]
+
+# %% [markdown]
+# We let both operations count: images and weights of ones.
 
 # %%
 ones, cover = torch.ones(1, 1, 6, 6), {}

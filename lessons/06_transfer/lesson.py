@@ -131,11 +131,15 @@ pd.DataFrame({"parameters": sizes})
 # %% tags=["prediction"]
 my_change = 0.0  # relative change of the ten images' codes, in per cent
 
+# %% [markdown]
+# Suppose that the labelled images are shoes. First the codes of our ten test images as
+# they should be:
+
 # %%
 resnet_encoder = pretrained.load("resnet_64")[0]
 ten = one_of_each(test)
 footwear = train.images[torch.isin(train.labels, torch.tensor([5, 7, 9]))]
-batches = footwear[:640].split(32)  # suppose that the labelled images are shoes
+batches = footwear[:640].split(32)
 
 
 def codes_of_ten(encoder):
@@ -228,10 +232,11 @@ def train_classifier(model, labelled, groups, seed, stages=1):
     def falling(optimizer):
         return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs)
 
-    optimizer = torch.optim.Adam(groups, lr=1e-3)
-    how = {"batch_size": 32, "seed": seed, "device": "cpu", "progress": False}
-    how |= {"optimizer": optimizer, "schedule": falling}
-    fit(model, labelled, classification, epochs=epochs, **how)
+    fit(
+        model, labelled, classification,
+        epochs=epochs, batch_size=32, seed=seed, device="cpu", progress=False,
+        optimizer=torch.optim.Adam(groups, lr=1e-3), schedule=falling,
+    )  # fmt: skip
 
 
 # %% [markdown]
@@ -306,6 +311,9 @@ pd.DataFrame({"largest difference from the pre-trained encoder": moves}).round(3
 # %% tags=["prediction"]
 my_best, my_points = "fine-tuned", 10
 
+# %% [markdown]
+# Accuracy is the share of right answers:
+
 
 # %% tags=["label-budget"]
 def accuracy(model, image_set):
@@ -364,6 +372,10 @@ table.head(3)
 # %% tags=["prediction"]
 my_gains = {100: 5, 1000: 2, 5000: 1}
 
+# %% [markdown]
+# Two small helpers first: one picks rows of the table, one writes a mean with its
+# deviation.
+
 # %%
 BUDGETS = [100, 500, 1000, 5000]
 
@@ -382,8 +394,7 @@ def written(values):
 
 
 # %% [markdown]
-# (Two small helpers: one picks rows of the table, one writes a mean with its
-# deviation.) What fine-tuning adds, in points, paired by draw:
+# What fine-tuning adds, in points, paired by draw:
 
 # %%
 METHODS = ("from scratch", "frozen", "fine-tuned")
@@ -492,6 +503,9 @@ pd.DataFrame(differ).T
 # %% tags=["prediction"]
 my_encoder = "ResNet"  # or "conv", "DAE"
 
+# %% [markdown]
+# The table knows; five draws of a hundred labels each:
+
 # %%
 NAMES = {"conv": "seminar's", "DAE": "denoising", "ResNet": "ResNet"}
 at_100 = {kind: runs_of(table, "frozen", kind)[:, 0] for kind in NAMES}
@@ -540,6 +554,9 @@ plots.finish(
 # %% tags=["prediction"]
 my_least = "DAE"  # or "conv", "ResNet"
 
+# %% [markdown]
+# Fine-tuned minus from scratch, in points, paired by draw:
+
 # %%
 gains = {}
 for kind in NAMES:
@@ -551,8 +568,7 @@ minus_scratch = {NAMES[kind]: written(gain) for kind, gain in gains.items()}
 pd.DataFrame(minus_scratch, index=pd.Index(BUDGETS, name="labels"))
 
 # %% [markdown]
-# Fine-tuned minus from scratch, in points. The accuracies themselves, one panel for
-# each network:
+# The accuracies themselves, one panel for each network:
 
 # %%
 fig, axes = plt.subplots(1, 3, figsize=(11, 4.2), sharey=True, layout="constrained")
@@ -671,6 +687,9 @@ plots.bars(
 # %% tags=["prediction"]
 my_foreign = "better"  # or "worse", "the same"
 
+# %% [markdown]
+# We pre-train one encoder on each set, in the same way and in a few seconds.
+
 
 # %%
 def pretrain(images):
@@ -688,8 +707,7 @@ sets = {
 encoders = {name: pretrain(seen.images) for name, (seen, _) in sets.items()}
 
 # %% [markdown]
-# Two encoders, made in the same way and in a few seconds, one from each set. Now both
-# get a hundred labels of either set.
+# Now both get a hundred labels of either set.
 
 # %%
 rows = []

@@ -60,6 +60,9 @@ for name in NAMES:
 # %% tags=["prediction"]
 my_components = 50  # your guess, then run on
 
+# %% [markdown]
+# The shares of the variance, added up, answer it for any share.
+
 # %%
 cumulative = {name: np.cumsum(pca[name].explained_variance_ratio) for name in NAMES}
 
@@ -140,6 +143,9 @@ pd.DataFrame(evenness).round(1)
 
 # %% tags=["prediction"]
 my_angle = 45  # degrees
+
+# %% [markdown]
+# The model first. Nothing in it bends:
 
 # %%
 from torch import nn
@@ -255,6 +261,10 @@ pd.DataFrame([100 * ratio], columns=range(1, 13), index=["share (%)"]).round(1)
 
 # %% tags=["prediction"]
 same_pictures = "yes"  # or "no"
+
+# %% [markdown]
+# For each component we look for the column that resembles it most, by the cosine
+# between the two.
 
 # %%
 drawing = linear[1][0].weight.detach().numpy()  # (784, 10)
@@ -520,6 +530,10 @@ plots.finish(
 # %% tags=["prediction"]
 my_harder = "FashionMNIST"
 
+# %% [markdown]
+# PCA's error for every `k` at once: each component explains its part of the squares,
+# and what is not explained is the error.
+
 
 # %%
 def error_for_every_k(name):
@@ -567,7 +581,7 @@ ax.legend()
 
 plots.finish(
     fig,
-    title=f"The curves cross at k = {crossing}: "
+    title=f"PCA's curves cross at k = {crossing}: "
     "below it the digits are harder, above it the clothes",
     caption="Error against code size for PCA (black) and the stacked model (green). "
     "With few numbers MNIST (dashed) has the larger error; with many, Fashion-MNIST.",
@@ -627,9 +641,8 @@ needs
 # the mean image alone leaves:
 
 # %%
-pd.DataFrame(
-    {"error of the mean image": {name: curve[name][0] for name in NAMES}}
-).round(4)
+of_mean_image = {name: curve[name][0] for name in NAMES}
+pd.DataFrame({"error of the mean image": of_mean_image}).round(4)
 
 # %% [markdown]
 # > **Pitfall.** "The intrinsic dimension of this data is d" is an answer without its

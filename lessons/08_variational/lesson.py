@@ -33,6 +33,9 @@
 # %% tags=["prediction"]
 my_deviation = 1.0
 
+# %% [markdown]
+# The data, and what the lesson needs:
+
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
@@ -191,6 +194,9 @@ print(f"σε/2         = {(sigma * epsilon / 2).item():.3f}")
 
 # %% tags=["prediction"]
 my_draws = 100
+
+# %% [markdown]
+# The formula first, beside PyTorch's own:
 
 
 # %%
