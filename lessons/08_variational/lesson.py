@@ -485,15 +485,11 @@ plots.finish(
 # into 15 × 15 equally likely squares and decode the middle of each.
 
 # %%
+from scipy.stats import norm
+
 torch.manual_seed(0)
 flat = models.variational_autoencoder(2)
 training.fit(flat, train, losses.elbo(), epochs=8)
-
-# %% [markdown]
-# The middle of each square, and what the decoder makes of it:
-
-# %%
-from scipy.stats import norm
 
 N = 15
 steps = torch.from_numpy(norm.ppf((np.arange(N) + 0.5) / N)).float()
@@ -768,17 +764,20 @@ summary.round(4)
 
 # %%
 swept = summary.loc["cross-entropy, summed"].sort_index()
+labels = {
+    "active_units": f"active units (of {K})",
+    "kl": "KL (nats for each image)",
+    "error": "validation error per pixel",
+}
 fig, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
 look = {"marker": "h", "capsize": 3, "color": plots.colour("variational")}
-for ax, column in zip(axes, ("active_units", "kl", "error")):
+for ax, (column, label) in zip(axes, labels.items()):
     values = swept[column]
     ax.errorbar(swept.index, values["mean"], values["std"], **look)
-    ax.set(xlabel="β (logarithmic)", xscale="log")
+    ax.set(xlabel="β (logarithmic)", ylabel=label, xscale="log")
     ax.set_xticks(list(swept.index), [f"{beta:g}" for beta in swept.index])
     ax.minorticks_off()
-axes[0].set(ylabel=f"active units (of {K})", ylim=(0, K + 1))
-axes[1].set(ylabel="KL (nats for each image)")
-axes[2].set(ylabel="validation error per pixel")
+axes[0].set_ylim(0, K + 1)
 grey = plots.colour("baseline")
 axes[2].axhline(mean_image_error, linestyle="--", color=grey, label="mean image")
 axes[2].legend()
