@@ -38,11 +38,11 @@ class Case:
     exercise: str
     answers: dict[str, str] = field(default_factory=dict)
     loses: tuple[str, ...] = ()
-    partly: dict[str, float] = field(default_factory=dict)
     status: tuple[str, ...] = ("graded",)
     change: Callable[[dict], dict | bytes] | None = None
     solved: bool = True
     say: str = ""
+    partly: dict[str, float] = field(default_factory=dict)
 
 
 def exercise(name: str) -> dict:

@@ -1,17 +1,15 @@
 """Committed notebooks match their sources, and the builder gives the same bytes twice."""
 
-import os
 import re
-import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tools"))
-import build  # noqa: E402
+from course_utils import checks
+from tools import bootstrap, build, exercises, questions
 
+ROOT = Path(__file__).resolve().parents[1]
 TARGETS = build.targets()
 SOURCE = """# # A small lesson
 #
@@ -45,9 +43,11 @@ print("two")
 @pytest.fixture
 def small(tmp_path, monkeypatch):
     """A course of one lesson in an empty folder."""
-    (tmp_path / "sources/notebooks").mkdir(parents=True)
-    (tmp_path / "pyproject.toml").write_text('Repository = "https://example.org/someone/course"\n')
-    source = tmp_path / "sources/notebooks/01_small.py"
+    source = tmp_path / "lessons/01_small/lesson.py"
+    source.parent.mkdir(parents=True)
+    (tmp_path / "pyproject.toml").write_text(
+        'version = "3.2.1"\nRepository = "https://example.org/someone/course"\n'
+    )
     source.write_text("# %% [markdown]\n" + SOURCE)
     monkeypatch.setattr(build, "ROOT", tmp_path)
     return source, tmp_path / "notebooks/01_small.ipynb"
@@ -75,7 +75,7 @@ def test_badge_and_bootstrap_take_the_address_from_one_line(small):
     assert nb.cells[0].source.startswith("# A small lesson\n") and nb.cells[0].source.endswith(
         "One question."
     )
-    assert "git+https://example.org/someone/course" in nb.cells[1].source
+    assert 'course, tag = "https://example.org/someone/course", "v3.2.1"' in nb.cells[1].source
 
 
 def test_rebuilds_only_what_changed(small):
@@ -94,12 +94,12 @@ def test_a_changed_text_keeps_the_outputs_and_changed_code_does_not(small, monke
     runs = []
     monkeypatch.setattr(build, "execute", lambda nb: runs.append(1) or "")
     source.write_text(source.read_text().replace("One question", "Another question"))
-    build.build(["01_small"], anew=False)
+    build.build(["01_small"], anew=())
     assert [
         cell.get("outputs") for cell in nbformat.read(notebook, as_version=4).cells
     ] == before and not runs
     source.write_text(source.read_text().replace('print("one")', 'print("1")'))
-    build.build(["01_small"], anew=False)
+    build.build(["01_small"], anew=())
     assert runs
 
 
@@ -114,7 +114,7 @@ def test_an_error_leaves_the_old_notebook(small, capsys):
 
 
 def test_bootstrap_does_nothing_where_the_package_is_there():
-    exec(build.BOOTSTRAP.replace("{address}", "https://example.invalid/none"), {})
+    exec(bootstrap.bootstrap("https://example.invalid/none", "0"), {})
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -152,14 +152,6 @@ def test_committed_notebook_is_clean(name):
     )
 
 
-def test_a_fork_changes_one_line(small):
-    readme = build.ROOT / "README.md"
-    text = "git clone https://github.com/old/name\ncd name\n[badge](https://colab.research.google.com/github/old/name/blob/main/x.ipynb)\n"
-    readme.write_text(text)
-    build.readme()
-    assert readme.read_text().count("someone/course") == 2 and "old/name" not in readme.read_text()
-
-
 def test_readme_names_the_address_of_pyproject():
     text = (ROOT / "README.md").read_text()
     slug = build.address().split("://", 1)[1].split("/", 1)[1]
@@ -167,29 +159,105 @@ def test_readme_names_the_address_of_pyproject():
     assert set(re.findall(r"research\.google\.com/github/([^/]+/[^/]+)/", text)) == {slug}
 
 
-def test_links_between_pages_lead_somewhere():
-    pages = [*ROOT.glob("*.md"), *ROOT.glob("sources/*/*.py")]
-    for page in pages:
-        folder = {"notebooks": ROOT / "notebooks", "solutions": ROOT / "solutions/any"}.get(
-            page.parent.name, ROOT
+def test_readme_tables_are_the_lessons():
+    assert build.readme() == (ROOT / "README.md").read_text(encoding="utf-8"), (
+        "run `make notebooks`"
+    )
+
+
+def test_nothing_built_is_without_a_source():
+    assert not build.orphans(), f"edit lessons/, not what is built: {build.orphans()}"
+
+
+# questions
+
+
+ASKED = '''"""Questions."""
+
+from course_utils.checks import Question, expect
+
+
+def half(value):
+    """Used by the expected answer alone."""
+    return value / 2
+
+
+def shared(value):
+    return value + 1
+
+
+def given(random):
+    return {"n": shared(3)}
+
+
+def ask(student, given):
+    return {"half": student.halve(given["n"])}
+
+
+def expected_half(given):
+    """Right answers."""
+    return {"half": half(given["n"]), "mistakes": {"half": {"doubled": 2 * given["n"]}}}
+
+
+def right(given, answers, expected):
+    """Half of it."""
+    expect(answers[0], "half", expected)
+
+
+QUESTIONS = [
+    Question(
+        "halve",
+        given=given,
+        ask=(ask,),
+        expected=expected_half,
+        rules={right: 2},
+    ),
+]
+'''
+
+
+def test_what_students_get_holds_rules_and_no_way_to_an_answer():
+    text = questions.public(ASKED)
+    assert "def half" not in text and "expected_half" not in text and "doubled" not in text
+    assert "def shared" in text and "def right" in text and "rules={right: 2}" in text
+
+
+def test_a_question_whose_answer_stands_on_a_shared_line_is_refused():
+    with pytest.raises(ValueError, match="lines of its own"):
+        questions.public(
+            ASKED.replace("        ask=(ask,),\n        expected", "        ask=(ask,), expected")
         )
-        lines = page.read_text(encoding="utf-8").splitlines()
-        text = "\n".join(line for line in lines if page.suffix == ".md" or line.startswith("#"))
-        for link in re.findall(r"\]\(((?!https?:|#|mailto:)[^)\s]+)\)", text):
-            path = (
-                (folder / link.split("#")[0]).resolve()
-                if page.parent.name != "solutions"
-                else Path(os.path.normpath(folder / link.split("#")[0]))
-            )
-            assert path.exists(), f"{page.relative_to(ROOT)} links to {link}, which is not there"
 
 
-def test_no_notebook_without_a_source():
-    known = {notebook for _, notebook in TARGETS.values()}
-    found = {
-        path
-        for folder in ("notebooks", "solutions")
-        for path in (ROOT / folder).rglob("*.ipynb")
-        if "checkpoint" not in str(path)
-    }
-    assert found <= known, f"edit sources, not notebooks: {sorted(map(str, found - known))}"
+def test_stored_answers_are_those_of_the_public_seed(tmp_path):
+    path = tmp_path / "lessons/01_small/questions.py"
+    path.parent.mkdir(parents=True)
+    (tmp_path / "course_utils/questions").mkdir(parents=True)
+    path.write_text(ASKED)
+    assert questions.differs(path.parent) and questions.build(path.parent)
+    assert not questions.differs(path.parent) and not questions.build(path.parent)
+    stored = checks.read(questions.paths(path.parent)[1])
+    assert stored == {"halve": {"half": 2.0, "mistakes": {"half": {"doubled": 8}}}}
+    path.write_text(ASKED.replace("value / 2", "value / 4"))
+    assert questions.differs(path.parent)
+
+
+@pytest.mark.parametrize(
+    "folder", [f for f in build.folders() if (f / "questions.py").exists()], ids=lambda f: f.name
+)
+def test_students_questions_are_built_from_the_authors(folder):
+    assert not questions.differs(folder), "run `make notebooks`"
+    assert questions.paths(folder)[1].stat().st_size < 200_000
+
+
+def test_names_of_questions_are_those_of_check_cells():
+    for name, notebook in exercises.solutions().items():
+        asked = {
+            question.cell
+            for question in checks.load(ROOT / "lessons" / name / "questions.py").QUESTIONS
+        }
+        cells = {
+            cell.metadata.get("nbgrader", {}).get("grade_id", "")
+            for cell in nbformat.read(notebook, as_version=4).cells
+        }
+        assert asked == {cell for cell in cells if cell.startswith("check_")}

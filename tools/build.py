@@ -22,6 +22,7 @@ import re
 import sys
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import jupytext
@@ -239,15 +240,14 @@ def picture(notebook: Path) -> None:
 
 
 def title_of(source: Path) -> str:
-    """A notebook's title, without its number: "Exercise 1. Bring the dead units back" -> "Bring the
-    dead units back"."""
+    """A notebook's title without its number: "Exercise 1. Halve it" -> "Halve it"."""
     title = (
         jupytext.read(source, fmt="py:percent")
         .cells[0]
         .source.partition("\n")[0]
         .removeprefix("# ")
     )
-    return re.sub(r"^(Lesson|Exercise) \d+[.:] ", "", title)
+    return re.sub(r"^((Lesson|Exercise) )?\d+[.:] ", "", title)
 
 
 def readme_tables() -> dict[str, str]:
@@ -257,7 +257,8 @@ def readme_tables() -> dict[str, str]:
         name, number = folder.name, folder.name.split("_")[0].lstrip("0")
         if (source := folder / "lesson.py").exists():
             about = jupytext.read(source, fmt="py:percent").cells[0].metadata
-            link = f"[{title_of(source)}](notebooks/{name}.ipynb)"
+            topic = title_of(source).partition(":")[0]
+            link = f"[{topic}](notebooks/{name}.ipynb)"
             lessons.append(
                 f"| {number} | {link} | {about.get('question', '')} | {about.get('source', '')} |"
             )
@@ -288,6 +289,12 @@ def readme() -> str:
             f"<!-- {name} -->.*?<!-- /{name} -->", lambda _, block=block: block, text, flags=re.S
         )
     return text
+
+
+def stale() -> list[str]:
+    """The lessons whose questions, as students have them, are not what the author's text makes."""
+    asked = [folder for folder in folders() if (folder / "questions.py").exists()]
+    return [folder.name for folder in asked if questions.differs(folder)]
 
 
 def orphans() -> list[Path]:
@@ -329,13 +336,16 @@ def keep_outputs(nb: nbformat.NotebookNode, notebook: Path) -> bool:
     return True
 
 
-def build(names: list[str], anew: bool = True) -> int:
+def build(names: list[str], anew: Collection[str] | None = None) -> int:
+    """Build the notebooks; how many failed. Those that ``anew`` names, by default all, are executed
+    even where only their texts changed."""
     failed = 0
     for name in names:
         source, notebook = targets()[name]
         print(f"{name} …", end=" ", flush=True)
         nb, start = assemble(source, notebook), time.monotonic()
-        trouble = "" if not anew and keep_outputs(nb, notebook) else execute(nb)
+        kept = anew is not None and name not in anew and keep_outputs(nb, notebook)
+        trouble = "" if kept else execute(nb)
         print(
             f"{time.monotonic() - start:.0f} s, {figures(nb)} figures"
             f"{', FAILED' if trouble else ''}",
@@ -397,21 +407,26 @@ def main() -> int:
         return min(course(options.names or [name for name in known if known[name][1].exists()]), 1)
     changed = options.names or [name for name in known if options.all or differs(*known[name])]
     if options.check:
-        print(
-            "\n".join(f"{name} differs from its source: run `make notebooks`" for name in changed)
-            or "every notebook matches its source"
-        )
-        return bool(changed)
+        wrong = [f"{name} differs from its source" for name in changed]
+        wrong += [f"the students' questions of {name} differ from the author's" for name in stale()]
+        wrong += [f"{path.relative_to(ROOT)} has no lesson" for path in orphans()]
+        if readme() != (ROOT / "README.md").read_text(encoding="utf-8"):
+            wrong.append("the README's tables differ from the lessons")
+        print("\n".join([*wrong, "run `make notebooks`"] if wrong else ["all is built"]))
+        return bool(wrong)
     for path in orphans():
         path.unlink()
         print(f"{path.relative_to(ROOT)} removed: its lesson is gone")
-    for folder in folders():
-        asked = not options.names or f"solutions/{folder.name}" in options.names
-        if asked and (folder / "questions.py").exists() and questions.build(folder):
-            print(f"questions of {folder.name} built for students")
+    anew = {name for name in changed if options.all}
+    for name in stale():
+        if not options.names or f"solutions/{name}" in options.names:
+            questions.build(ROOT / "lessons" / name)
+            print(f"questions of {name} built for students")
+            anew.add(f"solutions/{name}")  # its checks' outputs are old now
+    changed += [name for name in known if name in anew and name not in changed]
     if not changed:
         print("nothing changed")
-    failed = build(changed, options.all)
+    failed = build(changed, anew)
     (ROOT / "README.md").write_text(readme(), encoding="utf-8")
     return min(failed, 1)
 
