@@ -52,9 +52,10 @@ class Wrong(Exception):
 class Question:
     """One question, and the rules by which its answer is judged.
 
-    Args: name: as in ``check(name, …)``. given: random generator -> inputs: a dict of numbers,
-        texts and tensors. Those whose name begins with an underscore
-            are for the rules alone.
+    Args:
+        name: as in ``check(name, …)``.
+        given: random generator -> inputs: a dict of numbers, texts and tensors. Those whose name
+            begins with an underscore are for the rules alone.
         ask: functions ``ask(student, given) -> dict``; ``student.f`` is the notebook's ``f``, or
             ``student`` is what ``prepare`` returned. In grading each runs in a process of its own.
         rules: rule -> points. A rule is a function ``rule(given, answers, expected)`` that raises

@@ -25,13 +25,17 @@ ROOT = Path(__file__).resolve().parents[1]
 class Case:
     """One submission.
 
-    Args: name: what it is, as the student's name. exercise: of which exercise. answers: grade_id ->
-        the answer cell's text; all other answers are the solution's. loses: the cells (``check_…``
-        or a text's name) that must get no points; all others must get theirs. partly: cell -> the
-        points that it must get, where some of its rules are met. status: what the grader must say.
-        change: a last change of the notebook, or the bytes of the file. solved: start from the
-        solution (True) or from the untouched exercise. say: a text that must stand in the messages
-        or notes.
+    Args:
+        name: what it is, as the student's name.
+        exercise: of which exercise.
+        answers: grade_id -> the answer cell's text; all other answers are the solution's.
+        loses: the cells (``check_…`` or a text's name) that must get no points; all others must get
+            theirs.
+        status: what the grader must say.
+        change: a last change of the notebook, or the bytes of the file.
+        solved: start from the solution (True) or from the untouched exercise.
+        say: a text that must stand in the messages or notes.
+        partly: cell -> the points that it must get, where some of its rules are met.
     """
 
     name: str

@@ -171,17 +171,13 @@ def environment() -> dict[str, str]:
 class Box:
     """One running sandbox: ``send`` and ``receive`` JSON; ``close`` kills everything in it.
 
-    Args: bwrap: path of bubblewrap; None runs the code unprotected (only after the teacher said so
-        explicitly).
+    Args:
+        bwrap: path of bubblewrap; None runs the code unprotected (only after the teacher said so).
     """
 
     def __init__(self, bwrap: str | None, limits: Limits, scratch: Path):
-        self.limits, self.deadline, self.received, self.buffer = (
-            limits,
-            time.monotonic() + limits.seconds,
-            0,
-            bytearray(),
-        )
+        self.limits, self.deadline = limits, time.monotonic() + limits.seconds
+        self.received, self.buffer = 0, bytearray()
         if bwrap:
             command, env = [*bwrap_arguments(bwrap), sys.executable, "-I", "/opt/runner.py"], None
         else:
@@ -234,8 +230,9 @@ class Box:
     def receive(self, seconds: float = 1e9) -> dict:
         """The next message.
 
-        Raises: BoxEnded: none within ``seconds`` (the process inside holds its own limits off), no
-            time left, too much memory, too many processes, too much output, or the process is gone.
+        Raises:
+            BoxEnded: none within ``seconds`` (the process inside holds its own limits off), no time
+                left, too much memory, too many processes, too much output, or the process is gone.
         """
         limit = time.monotonic() + seconds
         while True:
