@@ -614,7 +614,7 @@ change = [float((row[-1] - row[0]).square().mean()) for row in rows.values()]
 plots.image_rows(
     rows,
     columns=[f"{value:.1f}" for value in values],
-    title=f"From end to end a busy unit changes the picture by up to "
+    title="From end to end a busy unit changes the picture by up to "
     f"{max(change[:4]):.3f} (squared, per pixel), the quietest by {change[-1]:.4f}",
     caption="One pullover's code; in each row a single unit runs from -3 to 3. Busy "
     "units change shape, brightness or kind; the last row hardly changes.",
