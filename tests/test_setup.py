@@ -56,7 +56,7 @@ def fake_pip(monkeypatch, tmp_path):
 def test_progress_says_how_many_of_all(fake_pip, capsys):
     fake_pip("exit 0")
     said = capsys.readouterr().out
-    steps = ["found 2 packages to install (", "installed 1 of 2 packages ("]
+    steps = ["found 2 packages so far (", "installed 1 of 2 packages ("]
     assert all(step in said for step in steps)
     assert "\r" not in said  # no terminal: plain lines
 

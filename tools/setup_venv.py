@@ -91,7 +91,7 @@ def how_far(text, new):
     chosen = re.search("^Installing collected packages: (.*)$", text, re.M)
     if chosen:
         return "installed %d of %d packages" % (new, chosen.group(1).count(",") + 1)
-    return "found %d packages to install" % len(re.findall("^Collecting ", text, re.M))
+    return "found %d packages so far" % len(re.findall("^Collecting ", text, re.M))
 
 
 def run_pip(arguments):
