@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -134,7 +135,7 @@ class Screen:
         minutes, seconds = divmod(int(now - self.start), 60)
         line = f"{minutes}:{seconds:02d}  {text}"
         if self.terminal:
-            width = os.get_terminal_size().columns - 1
+            width = shutil.get_terminal_size().columns - 1
             print(f"\r\033[K{line[:width]}", end="", flush=True)
         elif now - self.last >= EVERY:
             self.last = now
