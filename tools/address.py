@@ -7,7 +7,6 @@ Nothing is executed, and no output is touched.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import sys
 from pathlib import Path
@@ -44,21 +43,16 @@ def swap(text: str, old: str, new: str) -> str:
     return text
 
 
-def digest(cell: nbformat.NotebookNode) -> str:
-    """What the builder makes a cell's id of."""
-    return hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:10]
-
-
 def swap_notebook(path: Path, old: str, new: str, ids: dict[str, str]) -> bool:
     """Change a notebook's texts, and with them what is computed from a text: a cell's id, and
     nbgrader's checksum. `ids`: old -> new, added to; an exercise has its cells' ids from its
     solution."""
     nb = nbformat.read(path, as_version=4)
     for cell in nb.cells:
-        before, text = digest(cell), swap(cell.source, old, new)
+        before, text = build.digest(cell), swap(cell.source, old, new)
         if text != cell.source:
             cell.source = text
-            ids.setdefault(cell.id, cell.id.replace(before, digest(cell)))
+            ids.setdefault(cell.id, cell.id.replace(before, build.digest(cell)))
             if "checksum" in cell.metadata.get("nbgrader", {}):
                 cell.metadata.nbgrader.checksum = compute_checksum(cell)
         cell.id = ids.get(cell.id, cell.id)

@@ -116,6 +116,11 @@ def points_of(folder: Path) -> dict[str, float]:
     )
 
 
+def digest(cell: nbformat.NotebookNode) -> str:
+    """What a cell's id is made of."""
+    return hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:10]
+
+
 def assemble(source: Path, notebook: Path) -> nbformat.NotebookNode:
     """The notebook without outputs: the source's cells, the badge under the title, the bootstrap
     cell, stable ids."""
@@ -140,9 +145,11 @@ def assemble(source: Path, notebook: Path) -> nbformat.NotebookNode:
     nb.cells.insert(1, fetch)
     seen: dict[str, int] = {}
     for cell in nb.cells:
-        digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:10]
-        seen[digest] = seen.get(digest, 0) + 1
-        cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+        for mark in ("lines_to_next_cell", "lines_to_end_of_cell_marker"):  # of the source's layout
+            cell.metadata.pop(mark, None)
+        name = digest(cell)
+        seen[name] = seen.get(name, 0) + 1
+        cell.id = name if seen[name] == 1 else f"{name}-{seen[name]}"
     nb.metadata = nbformat.from_dict(
         {
             "kernelspec": {
@@ -319,6 +326,11 @@ def orphans() -> list[Path]:
     ]
 
 
+def fetches(cell: nbformat.NotebookNode) -> bool:
+    """Whether it fetches the package in Colab: in another version it shows nothing new."""
+    return "bootstrap" in cell.metadata.get("tags", [])
+
+
 def keep_outputs(nb: nbformat.NotebookNode, notebook: Path) -> bool:
     """Take the outputs of the notebook as it stands, if only texts differ; whether that was so."""
     if not notebook.exists():
@@ -327,9 +339,9 @@ def keep_outputs(nb: nbformat.NotebookNode, notebook: Path) -> bool:
         [cell for cell in book.cells if cell.cell_type == "code"]
         for book in (nb, nbformat.read(notebook, as_version=4))
     )
-    if [cell.source for cell in new] != [cell.source for cell in old] or not all(
-        cell.execution_count for cell in old if cell.source
-    ):
+    texts = [[cell.source for cell in cells if not fetches(cell)] for cells in (new, old)]
+    executed = all(cell.execution_count for cell in old if cell.source)
+    if texts[0] != texts[1] or not executed or len(new) != len(old):
         return False
     for cell, before in zip(new, old):
         cell.outputs, cell.execution_count = before.outputs, before.execution_count
