@@ -29,8 +29,8 @@ course: setup-all  ## execute every notebook without a window, and print a table
 check: setup-all  ## what needs no training: built files, lint, types, pins, links, the quick tests
 	@$(PY) -m tools.run_tests check
 
-test: setup-all  ## run all tests, on the full data where COURSE_DATA or the cache holds it, else on the sample
-	@$(PY) -m tools.run_tests
+test: setup-all  ## each notebook once and all unit tests, on the full data or else the sample (ALL=1: everything, as CI does)
+	@$(PY) -m tools.run_tests $(if $(ALL),all)
 
 claims: setup-all  ## the claims that need longer training; writes lessons/RESULTS.md
 	@$(PY) -m tools.claims

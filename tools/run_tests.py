@@ -1,6 +1,8 @@
 """The course's tests, in groups side by side, one thread each: python -m tools.run_tests
 
-    run_tests                every test: pytest over tests/ and lessons/, nbval over every notebook
+    run_tests                every notebook and every solution once (lessons in a browser, solutions
+                             by nbval), every unit test, the grader's corpus of one exercise
+    run_tests all            both ways over both kinds, the whole corpus, the claims that fit
     run_tests check          what needs no training: built files, lint, types, and the quick tests
     run_tests tests/test_x.py -k word …   everything else goes to one pytest
 
@@ -26,14 +28,14 @@ NBVAL = [
     *[*PYTEST, "--durations=8", "-p", "no:cacheprovider"],
     *["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=1200"],
 ]
-APART = ["tests/test_browser.py", "tests/test_grading.py"]
-REST = ["tests", "lessons", *[f"--ignore={path}" for path in APART]]
-GROUPS = {  # name -> arguments of `python -m`; the longest first
-    **{path: [*PYTEST, "--durations=8", path] for path in APART},
-    "notebooks": [*NBVAL, "notebooks"],
-    "the other tests": [*PYTEST, "--durations=8", *REST],
+APART = {"lessons in a browser": "tests/test_browser.py", "grading": "tests/test_grading.py"}
+REST = ["tests", *[f"--ignore={path}" for path in APART.values()]]
+TESTS = {  # name -> arguments of `python -m`; the longest first
+    **{name: [*PYTEST, "--durations=8", path] for name, path in APART.items()},
     "solutions": [*NBVAL, "solutions"],
+    "the other tests": [*PYTEST, "--durations=8", *REST],
 }
+ALL = {**TESTS, "notebooks": [*NBVAL, "notebooks"], "claims": [*PYTEST, "lessons"]}
 QUICK = [
     *["pins", "texts", "builder", "data", "models", "models_conv", "models_variational"],
     *["corruption", "metrics", "plots"],
@@ -182,26 +184,25 @@ def choose_data() -> None:
 
     if {load_images(name, "test").source for name in ("FashionMNIST", "MNIST")} != {"full"}:
         os.environ["COURSE_DATA"] = "sample"
-    if os.environ.get("COURSE_DATA") == "sample":
-        # a quick run; grading is done on the sample in any case
-        os.environ.setdefault("GRADING_CORPUS", "first")
     print(f"data: {os.environ.get('COURSE_DATA', 'full, from the cache')}", flush=True)
 
 
 def main(arguments: list[str]) -> int:
     os.environ["COURSE_PROGRESS"] = "0"
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    checking = arguments == ["check"]
+    checking, everything = arguments == ["check"], arguments == ["all"]
     if checking:
         os.environ["COURSE_DATA"] = "sample"
     else:
         choose_data()
-    if arguments and not checking:
+    if everything:
+        os.environ["COURSE_TESTS"] = "all"
+    elif arguments and not checking:
         command = [sys.executable, "-m", *PYTEST, "--durations=8", *arguments]
         return subprocess.run(command, cwd=ROOT).returncode
     start = time.monotonic()
     try:
-        failed = run_groups(CHECKS if checking else GROUPS)
+        failed = run_groups(CHECKS if checking else ALL if everything else TESTS)
     except KeyboardInterrupt:
         print("\ninterrupted", flush=True)
         return 130
