@@ -329,6 +329,7 @@ plots.image_rows(
 # a smaller one that strides instead of pooling.
 
 # %% tags=["error-table"]
+import torch
 from torch import nn
 
 from course_utils import models, training

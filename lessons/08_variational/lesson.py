@@ -542,6 +542,9 @@ my_active = 20
 
 
 # %% tags=["beta-table"]
+import torch
+
+
 @torch.no_grad()
 def moments_of(model, images):
     """mu and log sigma^2 for all images, each (N, latent_dim)."""
