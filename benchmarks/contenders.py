@@ -1,8 +1,9 @@
-"""One process for one way of training: it waits for a line of JSON on its standard input, trains, and answers with a line.
+"""One process for one way of training: `python -m benchmarks.contenders NAME`.
 
-`python benchmarks/contenders.py NAME` where NAME is a key of `CONTENDERS`. A request names a model, how many images and
-epochs, and a seed; the answer holds the seconds that the epochs took (start-up does not count, for anyone; compiling falls into the first request
-for a model), the share of the time that it waited for a processor, and the test error where it was asked for.
+It waits for a line of JSON on its standard input, trains, and answers with a line. A request names
+a model, how many images and epochs, and a seed. The answer holds the seconds that the epochs took
+(start-up does not count, for anyone; compiling falls into the first request for a model), the share
+of the time that it waited for a processor, and the test error where it was asked for.
 """
 
 from __future__ import annotations
@@ -16,7 +17,11 @@ from pathlib import Path
 from unittest import mock
 
 BATCH, LR = 128, 1e-3
-MODELS = {"dense 784-10-784": 10, "dense 784-940-784": 940, "convolutional": None}  # name -> latent dimension
+MODELS = {
+    "dense 784-10-784": 10,
+    "dense 784-940-784": 940,
+    "convolutional": None,
+}  # name -> latent dimension
 
 
 def images(split: str):
@@ -40,7 +45,9 @@ class Torch:
         from course_utils import models
 
         torch.manual_seed(seed)
-        self.model = models.dense_autoencoder(MODELS[model]) if MODELS[model] else models.conv_autoencoder()
+        self.model = (
+            models.dense_autoencoder(MODELS[model]) if MODELS[model] else models.conv_autoencoder()
+        )
         self.n, self.seed = n, seed
 
     def train(self, epochs: int) -> float:
@@ -87,16 +94,24 @@ class Loader(Torch):
         import torch
         from torch.utils.data import DataLoader
 
-        return DataLoader(Pictures(self.n), batch_size=BATCH, shuffle=True, generator=torch.Generator().manual_seed(self.seed))
+        return DataLoader(
+            Pictures(self.n),
+            batch_size=BATCH,
+            shuffle=True,
+            generator=torch.Generator().manual_seed(self.seed),
+        )
 
 
 class Pictures:
-    """What torchvision.datasets.FashionMNIST does for each picture: bytes to a PIL image, and ToTensor."""
+    """What torchvision.datasets.FashionMNIST does for each picture: PIL image, then ToTensor."""
 
     def __init__(self, n: int):
         from torchvision.transforms import ToTensor
 
-        self.bytes, self.transform = (images("train")[:n, 0] * 255).round().byte().numpy(), ToTensor()
+        self.bytes, self.transform = (
+            (images("train")[:n, 0] * 255).round().byte().numpy(),
+            ToTensor(),
+        )
 
     def __len__(self) -> int:
         return len(self.bytes)
@@ -132,8 +147,14 @@ class Lightning(Loader):
                 self.seconds += time.perf_counter() - self.start
 
         module = Module(self.model)
-        lightning.Trainer(max_epochs=epochs, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
-                          enable_model_summary=False).fit(module, self.data)
+        lightning.Trainer(
+            max_epochs=epochs,
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        ).fit(module, self.data)
         return module.seconds
 
 
@@ -146,7 +167,16 @@ class Fit(Torch):
         from course_utils import training
 
         with self.without():
-            return sum(training.fit(self.model, images("train")[: self.n], epochs=epochs, batch_size=BATCH, lr=LR, seed=self.seed).seconds)
+            return sum(
+                training.fit(
+                    self.model,
+                    images("train")[: self.n],
+                    epochs=epochs,
+                    batch_size=BATCH,
+                    lr=LR,
+                    seed=self.seed,
+                ).seconds
+            )
 
 
 class Limit(Torch):
@@ -171,7 +201,7 @@ class Limit(Torch):
 
 
 class Keras:
-    """Keras on the backend that KERAS_BACKEND names, trained by its own `fit` on arrays in memory."""
+    """Keras on the backend that KERAS_BACKEND names, trained by its own `fit` in memory."""
 
     def prepare(self, model: str, n: int, seed: int) -> None:
         import keras
@@ -180,10 +210,25 @@ class Keras:
         keras.utils.set_random_seed(seed)
         self.x, self.seconds = images("train")[:n].permute(0, 2, 3, 1).contiguous().numpy(), 0.0
         if MODELS[model]:
-            body = [layers.Flatten(), layers.Dense(MODELS[model], "relu"), layers.Dense(784, "sigmoid"), layers.Reshape((28, 28, 1))]
+            body = [
+                layers.Flatten(),
+                layers.Dense(MODELS[model], "relu"),
+                layers.Dense(784, "sigmoid"),
+                layers.Reshape((28, 28, 1)),
+            ]
         else:
-            body = [layer for filters in (16, 32, 64) for layer in (layers.Conv2D(filters, 3, padding="same", activation="relu"), layers.MaxPooling2D(2))]
-            body += [layers.Conv2DTranspose(filters, size, 2, activation="relu") for filters, size in ((32, 3), (16, 2), (1, 2))]
+            body = [
+                layer
+                for filters in (16, 32, 64)
+                for layer in (
+                    layers.Conv2D(filters, 3, padding="same", activation="relu"),
+                    layers.MaxPooling2D(2),
+                )
+            ]
+            body += [
+                layers.Conv2DTranspose(filters, size, 2, activation="relu")
+                for filters, size in ((32, 3), (16, 2), (1, 2))
+            ]
         self.model = keras.Sequential([keras.Input((28, 28, 1)), *body])
         self.model.compile(keras.optimizers.Adam(LR), "mse")
 
@@ -191,14 +236,26 @@ class Keras:
         import keras
 
         times = []
-        clock = keras.callbacks.LambdaCallback(on_epoch_begin=lambda *_: times.append(-time.perf_counter()),
-                                               on_epoch_end=lambda *_: times.append(time.perf_counter()))
-        self.model.fit(self.x, self.x, batch_size=BATCH, epochs=epochs, shuffle=True, verbose=0, callbacks=[clock])
+        clock = keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda *_: times.append(-time.perf_counter()),
+            on_epoch_end=lambda *_: times.append(time.perf_counter()),
+        )
+        self.model.fit(
+            self.x,
+            self.x,
+            batch_size=BATCH,
+            epochs=epochs,
+            shuffle=True,
+            verbose=0,
+            callbacks=[clock],
+        )
         return sum(times)
 
     def error(self) -> float:
         x = images("test").permute(0, 2, 3, 1).numpy()
-        return float(((self.model.predict(x, batch_size=1000, verbose=0).astype("float64") - x) ** 2).mean())
+        return float(
+            ((self.model.predict(x, batch_size=1000, verbose=0).astype("float64") - x) ** 2).mean()
+        )
 
 
 def without(target: str, value):
@@ -213,16 +270,29 @@ def plain_adam(model, lr):
 
 
 CONTENDERS = {
-    "fit": Fit, "limit": Limit, "plain loop": Plain,
-    "PyTorch, DataLoader": Loader, "Lightning": Lightning, "Keras on JAX": Keras, "Keras on torch": Keras,
+    "fit": Fit,
+    "limit": Limit,
+    "plain loop": Plain,
+    "PyTorch, DataLoader": Loader,
+    "Lightning": Lightning,
+    "Keras on JAX": Keras,
+    "Keras on torch": Keras,
     "without bf16": without("course_utils.engine.speed.has_bf16", lambda: False),
     "without fused Adam": without("course_utils.engine.speed.adam", plain_adam),
 }
 
 
 def waited() -> float:
-    """Seconds that the threads of this process were ready to run while another process had the processor; 0 if the system does not say."""
-    return sum(int(task.read_text().split()[1]) for task in Path("/proc/self/task").glob("*/schedstat")) / 1e9
+    """Seconds that this process was ready to run while another had the processor.
+
+    0 if the system does not say.
+    """
+    return (
+        sum(
+            int(task.read_text().split()[1]) for task in Path("/proc/self/task").glob("*/schedstat")
+        )
+        / 1e9
+    )
 
 
 def serve(name: str) -> None:
@@ -238,7 +308,10 @@ def serve(name: str) -> None:
             prepared = wanted
         start, before = time.perf_counter(), waited()
         seconds = contender.train(request["epochs"])
-        answer = {"seconds": seconds, "waited": max(0.0, waited() - before) / (time.perf_counter() - start)}
+        answer = {
+            "seconds": seconds,
+            "waited": max(0.0, waited() - before) / (time.perf_counter() - start),
+        }
         if request["error"]:
             answer["error"] = contender.error()
         print(json.dumps(answer), file=answers, flush=True)

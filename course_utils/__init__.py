@@ -1,1 +1,17 @@
-"""Helpers of the autoencoder course: one short file for each idea, imported by a lesson once it has taught the idea."""
+"""Helpers of the autoencoder course: one short file for each idea.
+
+A lesson imports one once it has taught the idea.
+"""
+
+import os
+import sys
+
+# Threads that wait for others must sleep, not spin: beside any other busy program spinning costs a
+# training most of its speed. The runtimes of OpenMP read these once, when torch is imported.
+if not any(name in os.environ for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")):
+    os.environ.update(OMP_WAIT_POLICY="PASSIVE", KMP_BLOCKTIME="0")
+    if "torch" in sys.modules:
+        print(
+            "torch was imported before course_utils: trainings will be slow while other programs "
+            "are busy. To avoid it, restart and import course_utils first."
+        )

@@ -1,8 +1,11 @@
-"""What spoils an image. A corruptor acts whenever it is called: it has no eval mode that would switch it off.
+"""What spoils an image.
 
-Each takes images float32 (N, 1, 28, 28) in [0, 1] and returns new ones of the same shape, spoiled anew at every call; the
-randomness is torch's own (``torch.manual_seed``), or that of a ``generator`` handed in to get the same damage twice.
-Every strength outside its range raises a ValueError when the corruptor is made.
+A corruptor acts whenever it is called: it has no eval mode that would switch it off.
+
+Each takes images float32 (N, 1, 28, 28) in [0, 1] and returns new ones of the same shape, spoiled
+anew at every call; the randomness is torch's own (``torch.manual_seed``), or that of a
+``generator`` handed in to get the same damage twice. Every strength outside its range raises a
+ValueError when the corruptor is made.
 """
 
 from __future__ import annotations
@@ -37,8 +40,11 @@ class Masking:
 
 @dataclass(frozen=True)
 class Dropout(Masking):
-    """The chapter's ``nn.Dropout(p)`` in train mode: each pixel becomes 0 with probability ``p``, the others are divided by
-    1 - ``p`` (at the default they double, up to 2), which keeps each pixel's mean. Srivastava et al., 2014, section 10."""
+    """The chapter's ``nn.Dropout(p)`` in train mode: masking that keeps each pixel's mean.
+
+    The pixels that stay are divided by 1 - ``p``; at the default they double, up to 2.
+    Source: Srivastava et al., *Dropout*, 2014, section 10.
+    """
 
     def __call__(self, images: Tensor, generator: Generator | None = None) -> Tensor:
         return super().__call__(images, generator) / max(1 - self.p, 1e-9)
@@ -46,7 +52,7 @@ class Dropout(Masking):
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Normal noise of standard deviation ``sigma`` (in units of the pixel's range) on every pixel, clipped to [0, 1]."""
+    """Normal noise of deviation ``sigma`` on each pixel, clipped to [0, 1]."""
 
     sigma: float = 0.3
 
@@ -74,7 +80,11 @@ class SaltAndPepper:
 
 @dataclass(frozen=True)
 class RandomErasing:
-    """A square of ``size`` x ``size`` pixels is 0, at a place of its own in each image."""
+    """Random erasing: a square of ``size`` x ``size`` pixels is 0, at a random place in each image.
+
+    The image has to be filled in there, which is called inpainting.
+    Source: Zhong et al., *Random Erasing Data Augmentation*, 2020.
+    """
 
     size: int = 12
 
@@ -85,10 +95,14 @@ class RandomErasing:
     def __call__(self, images: Tensor, generator: Generator | None = None) -> Tensor:
         height, width = images.shape[-2:]
         if self.size > min(height, width):
-            raise ValueError(f"a block of {self.size} pixels does not fit into images of {height} x {width}")
+            raise ValueError(
+                f"a square of {self.size} pixels does not fit into images of {height} x {width}"
+            )
         corner = torch.rand((2, len(images), 1, 1, 1), generator=generator, device=images.device)
-        top, left = (corner[0] * (height - self.size + 1)).floor(), (corner[1] * (width - self.size + 1)).floor()
+        top = (corner[0] * (height - self.size + 1)).floor()
+        left = (corner[1] * (width - self.size + 1)).floor()
         rows = torch.arange(height, device=images.device).view(1, 1, -1, 1)
         columns = torch.arange(width, device=images.device).view(1, 1, 1, -1)
-        inside = (rows >= top) & (rows < top + self.size) & (columns >= left) & (columns < left + self.size)
-        return images.masked_fill(inside, 0)
+        in_height = (rows >= top) & (rows < top + self.size)
+        in_width = (columns >= left) & (columns < left + self.size)
+        return images.masked_fill(in_height & in_width, 0)

@@ -1,11 +1,13 @@
-"""What is learned: plain functions ``loss(model, images, labels)`` that return one number, a scalar tensor.
+"""What is learned: plain functions ``loss(model, images, labels)`` that return a scalar tensor.
 
-Images are float32 (N, 1, 28, 28) in [0, 1] unless a function says otherwise; labels int64 (N,), zeros where there are none.
+Images are float32 (N, 1, 28, 28) in [0, 1] unless a function says otherwise; labels int64 (N,),
+zeros where there are none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +17,15 @@ Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 
 def reconstruction(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """Mean squared error per pixel between each image and what the model makes of it; the labels are not used."""
+    """Mean squared error per pixel between images and what the model makes of them."""
     return F.mse_loss(_same_shape(model(images), images), images)
 
 
 def denoising(corruptor: Callable[[Tensor], Tensor]) -> Loss:
-    """A loss: the model sees ``corruptor(images)`` and is compared with the clean images, in validation as well."""
+    """A loss: the model sees ``corruptor(images)`` and is compared with the clean images.
+
+    In validation the images are corrupted as well.
+    """
 
     def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         return F.mse_loss(_same_shape(model(corruptor(images)), images), images)
@@ -34,16 +39,18 @@ def classification(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 
 
 def elbo(beta: float = 1.0) -> Loss:
-    """Minus the evidence lower bound of a variational autoencoder, in nats for each image: binary cross-entropy *summed* over
-    pixels plus ``beta`` times KL(N(mu, sigma^2) || N(0, I)) *summed* over code units; the mean over images comes last.
+    """Minus the evidence lower bound of a variational autoencoder, in nats for each image.
 
-    Source: Kingma and Welling, *Auto-Encoding Variational Bayes*, 2014, eq. 10; beta: Higgins et al., *beta-VAE*, 2017.
+    Binary cross-entropy *summed* over pixels plus ``beta`` times KL(N(mu, sigma^2) || N(0, I))
+    *summed* over code units; the mean over images comes last. Source: Kingma and Welling,
+    *Auto-Encoding Variational Bayes*, 2014, eq. 10; beta: Higgins et al., *beta-VAE*, 2017.
     """
 
-    def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    def loss(model: Any, images: Tensor, labels: Tensor) -> Tensor:
         mu, log_var = model[0].moments(images)
-        reconstructed = model[1](mu + (log_var / 2).exp() * torch.randn_like(mu))
-        distortion = F.binary_cross_entropy(_same_shape(reconstructed, images), images, reduction="sum")
+        code = mu + (log_var / 2).exp() * torch.randn_like(mu)
+        reconstructed = _same_shape(model[1](code), images)
+        distortion = F.binary_cross_entropy(reconstructed, images, reduction="sum")
         kl = (mu**2 + log_var.exp() - 1 - log_var).sum() / 2
         return (distortion + beta * kl) / len(images)
 
@@ -52,5 +59,8 @@ def elbo(beta: float = 1.0) -> Loss:
 
 def _same_shape(output: Tensor, images: Tensor) -> Tensor:
     if output.shape != images.shape:
-        raise ValueError(f"the model returns shape {tuple(output.shape)}, the images have {tuple(images.shape)}; they must agree")
+        raise ValueError(
+            f"the model returns shape {tuple(output.shape)}, the images have "
+            f"{tuple(images.shape)}; they must agree"
+        )
     return output

@@ -1,7 +1,9 @@
-"""How good is a reconstruction, and beside what? Errors, and the baselines that stand next to every one of them.
+"""How good is a reconstruction, and beside what?
 
-Images are float32 (N, 1, 28, 28) in [0, 1]; an error is a mean squared error per pixel, so it has no unit: .01 is a tenth of
-the way from black to white, squared.
+Errors, and the baselines that stand next to every one of them.
+
+Images are float32 (N, 1, 28, 28) in [0, 1]; an error is a mean squared error per pixel, so it has
+no unit: .01 is a tenth of the way from black to white, squared.
 """
 
 from __future__ import annotations
@@ -17,17 +19,23 @@ def mse(images: Tensor, targets: Tensor) -> float:
     """Mean squared error per pixel, over all pixels of all images. Both (N, 1, 28, 28).
 
     Raises:
-        ValueError: the shapes differ (broadcasting would give a number that means nothing), or there is no image.
+        ValueError: the shapes differ (broadcasting would give a number that means nothing), or
+            there is no image.
     """
     if images.shape != targets.shape:
-        raise ValueError(f"mse compares images of one shape, got {tuple(images.shape)} and {tuple(targets.shape)}")
+        raise ValueError(
+            f"mse compares images of one shape, got {tuple(images.shape)} "
+            f"and {tuple(targets.shape)}"
+        )
     if images.numel() == 0:
         raise ValueError("mse needs at least one image, got none")
     return float((images - targets).square().mean(dtype=torch.float64))
 
 
 def psnr(error: float) -> float:
-    """Peak signal-to-noise ratio in decibels of a mean squared error on images in [0, 1]: 10 log10(1 / error).
+    """Peak signal-to-noise ratio, in decibels, of a mean squared error on images in [0, 1].
+
+    It is 10 log10(1 / error).
 
     Ten times less error is 10 dB more; no error at all is infinite.
 
@@ -40,12 +48,16 @@ def psnr(error: float) -> float:
 
 
 @torch.no_grad()
-def apply_in_batches(function: Callable[[Tensor], Tensor], images: Tensor, batch_size: int = 250) -> Tensor:
-    """``function`` of all images, a batch at a time and without gradients; the result is where the images are.
+def apply_in_batches(
+    function: Callable[[Tensor], Tensor], images: Tensor, batch_size: int = 250
+) -> Tensor:
+    """``function`` of all images, a batch at a time and without gradients.
 
-    What convolutions make of 250 images stays in the processor's cache: two thirds of the time that batches of 1,000 take.
+    The result is where the images are. When ``function`` is a module it works in eval mode and on
+    its own device; afterwards each of its parts is in its old mode.
 
-    When ``function`` is a module it works in eval mode and on its own device; afterwards each of its parts is in its old mode.
+    What convolutions make of 250 images stays in the processor's cache: it takes two thirds of the
+    time that batches of 1,000 take.
     """
     if not isinstance(function, nn.Module):
         return torch.cat([function(batch) for batch in images.split(batch_size)])
@@ -53,32 +65,40 @@ def apply_in_batches(function: Callable[[Tensor], Tensor], images: Tensor, batch
     training = [module for module in function.modules() if module.training]
     function.eval()
     try:
-        return torch.cat([function(batch.to(weights.device)).to(images.device) for batch in images.split(batch_size)])
+        results = [function(batch.to(weights.device)) for batch in images.split(batch_size)]
+        return torch.cat(results).to(images.device)
     finally:
         for module in training:
             module.training = True
 
 
-def reconstruction_error(model: Callable[[Tensor], Tensor], images: Tensor, inputs: Tensor | None = None) -> float:
-    """Mean squared error per pixel of ``model(inputs)`` against ``images``; ``inputs`` are the images unless given.
+def reconstruction_error(
+    model: Callable[[Tensor], Tensor], images: Tensor, inputs: Tensor | None = None
+) -> float:
+    """Mean squared error per pixel of ``model(inputs)`` against ``images``.
 
-    For a denoising model pass the corrupted images as ``inputs``: scored on clean ones it has not been tested.
+    ``inputs`` are the images themselves unless given. For a denoising model pass the corrupted
+    images: scored on clean ones it has not been tested.
     """
     return mse(apply_in_batches(model, images if inputs is None else inputs), images)
 
 
 class PCABaseline:
-    """Principal component analysis of the training images: of all linear codes with k numbers the one with the least error.
+    """Principal component analysis: the linear code with the least error, for any size k.
 
-    Fitted once with every component (scikit-learn, in double precision); each ``k`` then takes the first ``k``.
+    Fitted to the training images once with every component (scikit-learn, in double precision);
+    each ``k`` then takes the first ``k``.
     """
 
     def __init__(self, train_images: Tensor):
-        from sklearn.decomposition import PCA  # here, since it takes a second and most programs need no PCA
+        from sklearn.decomposition import (
+            PCA,
+        )  # here, since it takes a second and most programs need no PCA
 
-        self._pca = PCA(svd_solver="covariance_eigh").fit(train_images.flatten(1).double().cpu().numpy())
+        pixels = train_images.flatten(1).double().cpu().numpy()  # (N, 784)
+        self._pca = PCA(svd_solver="covariance_eigh").fit(pixels)
         self.mean = torch.from_numpy(self._pca.mean_).float()  # (784,)
-        self.components = torch.from_numpy(self._pca.components_).float()  # (784, 784), one component a row
+        self.components = torch.from_numpy(self._pca.components_).float()  # (784, 784), one a row
         self.explained_variance_ratio = self._pca.explained_variance_ratio_  # (784,)
 
     def encode(self, images: Tensor, k: int) -> Tensor:
@@ -88,7 +108,9 @@ class PCABaseline:
             ValueError: there are not so many components.
         """
         if not 0 <= k <= len(self.components):
-            raise ValueError(f"k must lie between 0 and the {len(self.components)} components there are, got {k}")
+            raise ValueError(
+                f"k must lie between 0 and the {len(self.components)} components there are, got {k}"
+            )
         return (images.flatten(1) - self.mean) @ self.components[:k].T
 
     def decode(self, codes: Tensor) -> Tensor:
@@ -101,15 +123,18 @@ class PCABaseline:
 
 
 class AffineDenoiser:
-    """The best affine map from corrupted to clean images in the least-squares sense, clipped to [0, 1].
+    """The best affine map from corrupted to clean images in the least-squares sense.
 
-    The closed-form baseline of every denoising model: x_hat = W x_corrupted + b, with W and b from the normal equations.
-    Source: linear minimum-mean-square-error estimation (Kay, *Fundamentals of Statistical Signal Processing: Estimation
-    Theory*, 1993, ch. 12).
+    What it gives is clipped to [0, 1].
+
+    The closed-form baseline of every denoising model: x_hat = W x_corrupted + b, with W and b from
+    the normal equations. Source: linear minimum-mean-square-error estimation (Kay, *Fundamentals of
+    Statistical Signal Processing: Estimation Theory*, 1993, ch. 12).
 
     Args:
         corrupted, clean: training images, pair by pair, both (N, 1, 28, 28).
-        ridge: added to the diagonal of the covariance, since pixels that are always black would make it singular.
+        ridge: added to the diagonal of the covariance, since pixels that are always black would
+            make it singular.
 
     Raises:
         ValueError: the two do not have one shape.
@@ -117,7 +142,10 @@ class AffineDenoiser:
 
     def __init__(self, corrupted: Tensor, clean: Tensor, ridge: float = 1e-4):
         if corrupted.shape != clean.shape:
-            raise ValueError(f"corrupted and clean images must be pairs, got {tuple(corrupted.shape)} and {tuple(clean.shape)}")
+            raise ValueError(
+                f"corrupted and clean images must be pairs, got {tuple(corrupted.shape)} and "
+                f"{tuple(clean.shape)}"
+            )
         x, y = corrupted.flatten(1).double(), clean.flatten(1).double()
         x_mean, y_mean = x.mean(0), y.mean(0)
         x = x - x_mean

@@ -1,8 +1,12 @@
-"""The figures of the course: one palette, labelled axes, the conclusion in the title, and the same in words below.
+"""The figures of the course: one palette, labelled axes, the conclusion in title and words.
 
-Every function returns the matplotlib figure and knows nothing of training. Values are numpy arrays or tensors on the CPU.
-A cell ends with the call itself, ``plots.bars(...)``, and the notebook shows the figure once. For a figure of your own:
-``fig, ax = plt.subplots(layout="constrained")``, draw, and end with ``plots.finish(fig, title, caption)``.
+Every function returns the matplotlib figure and knows nothing of training. Values are numpy arrays
+or tensors on the CPU. A cell ends with the call itself, ``plots.bars(...)``, and the notebook shows
+the figure once. For a figure of your own: ``fig, ax = plt.subplots(layout="constrained")``, draw,
+and end with ``plots.finish(fig, title, caption)``.
+
+``title`` is the conclusion in a sentence, ``caption`` the same for someone who cannot see the
+picture.
 """
 
 from __future__ import annotations
@@ -11,21 +15,21 @@ import base64
 import io
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axis import Axis
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 
-# Okabe and Ito's colours, told apart by colour-blind readers (jfly.uni-koeln.de/color); each model keeps its own in all lessons.
+# Okabe and Ito's colours, told apart by colour-blind readers (jfly.uni-koeln.de/color); each model
+# keeps its own in all lessons.
 PALETTE = {
     "PCA": "#000000",
     "chapter": "#D55E00",
-    "cured": "#0072B2",
-    "centred": "#0072B2",  # lesson 01's cures: one colour, told apart by their marks and lines
-    "leaky": "#0072B2",
-    "linear": "#0072B2",
+    # lesson 01's cures: one colour, told apart by their marks and lines
+    **dict.fromkeys(("cured", "centred", "leaky", "linear"), "#0072B2"),
     "stacked": "#009E73",
     "convolutional": "#CC79A7",
     "DAE": "#E69F00",
@@ -34,41 +38,51 @@ PALETTE = {
     "ResNet": "#5B3FA0",
     "baseline": "#777777",
 }
-CLASS_COLOURS = plt.get_cmap("tab10").colors  # class c keeps CLASS_COLOURS[c]
+CLASS_COLOURS = [plt.get_cmap("tab10")(c)[:3] for c in range(10)]  # class c keeps its colour
 MARKERS = "osD^vP*Xh<"  # class or line c keeps MARKERS[c], so that figures read in grey, too
 LINES = ("-", "--", ":", "-.")
 LEGEND = {"framealpha": 0.85, "edgecolor": "none"}
 
 
 def colour(name: str) -> str:
-    """The palette's colour for a model's name, by its first matching word; grey for a name it does not know."""
-    return next((value for key, value in PALETTE.items() if key.lower() in name.lower()), PALETTE["baseline"])
+    """The palette's colour for a model's name, by its first matching word; grey if none matches."""
+    return next(
+        (value for key, value in PALETTE.items() if key.lower() in name.lower()),
+        PALETTE["baseline"],
+    )
 
 
 def _looks(names: Iterable[str]) -> list[dict]:
-    """Colour, marker and line of each series: a colour that comes again has another line, so no two look alike in grey."""
-    colours = [colour(name) for name in names]
-    return [
-        {"color": c, "marker": MARKERS[i % len(MARKERS)], "linestyle": LINES[colours[:i].count(c) % len(LINES)]}
-        for i, c in enumerate(colours)
-    ]
+    """Colour, marker and line of each series; no two look alike in grey.
+
+    A colour that comes again has another line.
+    """
+    colours, looks = [colour(name) for name in names], []
+    for i, c in enumerate(colours):
+        line = LINES[colours[:i].count(c) % len(LINES)]
+        looks.append({"color": c, "marker": MARKERS[i % len(MARKERS)], "linestyle": line})
+    return looks
 
 
 def _wrap(text: str, width: int) -> str:
-    """Break ``text`` into as few lines as ``width`` characters allow, all of about one length: no last line of one word."""
+    """Break ``text`` into as few lines as ``width`` characters allow, all of about one length."""
     count = len(textwrap.wrap(text, width, break_long_words=False))
-    return next("\n".join(lines) for w in range(1, width + 1) if len(lines := textwrap.wrap(text, w, break_long_words=False)) <= count)
+    tries = (textwrap.wrap(text, w, break_long_words=False) for w in range(1, width + 1))
+    return next("\n".join(lines) for lines in tries if len(lines) <= count)
 
 
-def _plain_log(axis: Axis, ticks: Sequence[float] | None = None) -> None:
+def _plain_log(ax: Axes, which: str, ticks: Sequence[float] | None = None) -> None:
     """A logarithmic axis with plain numbers, 20 and not 2 x 10^1, at ``ticks`` if given."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)) if ticks is None else FixedLocator(ticks))
+    ax.set(**{f"{which}scale": "log"})
+    axis = {"x": ax.xaxis, "y": ax.yaxis}[which]
+    plain = LogLocator(subs=(1, 2, 3, 5, 7)) if ticks is None else FixedLocator(ticks)
+    axis.set_major_locator(plain)
     axis.set_major_formatter("{x:g}")
     axis.set_minor_locator(NullLocator())
 
 
 def finish(fig: Figure, title: str, caption: str) -> Figure:
-    """Put the conclusion over a figure and its description under it, and hand it to the notebook, once.
+    """Put the conclusion over a figure and its description under it, and hand it over, once.
 
     Title and caption also become the picture's alternative text, which a screen reader reads out.
     """
@@ -77,9 +91,12 @@ def finish(fig: Figure, title: str, caption: str) -> Figure:
     fig.supxlabel(_wrap(caption, int(14 * width)), fontsize=9, color="#333333")
     if fig.get_layout_engine() is None:
         fig.set_layout_engine("constrained")  # otherwise the caption would lie on the axes
-    plt.close(fig)  # the cell's last expression shows the figure; open, it would be shown a second time
+    plt.close(
+        fig
+    )  # the cell's last expression shows the figure; open, it would be shown a second time
     words = " ".join(f"{title.rstrip('.')}. {caption}".split())
-    fig._repr_mimebundle_ = lambda include=None, exclude=None: _show(fig, words)
+    show = lambda include=None, exclude=None: _show(fig, words)
+    fig._repr_mimebundle_ = show  # type: ignore[attr-defined]
     return fig
 
 
@@ -87,28 +104,39 @@ def _show(fig: Figure, words: str) -> tuple[dict, dict]:
     """What Jupyter displays: the picture, and for those who do not see it the words."""
     picture = io.BytesIO()
     fig.savefig(picture, format="png", dpi=100, bbox_inches="tight", facecolor="white")
-    return {"image/png": base64.b64encode(picture.getvalue()).decode(), "text/plain": words}, {"image/png": {"alt": words}}
+    png = base64.b64encode(picture.getvalue()).decode()
+    return {"image/png": png, "text/plain": words}, {"image/png": {"alt": words}}
 
 
-def image_rows(rows: Mapping[str, Sequence], title: str, caption: str, columns: Sequence[str] | None = None) -> Figure:
-    """Rows of images under each other, e.g. originals above reconstructions. Values outside [0, 1] are shown as black or white.
+def image_rows(
+    rows: Mapping[str, Any], title: str, caption: str, columns: Sequence[str] | None = None
+) -> Figure:
+    """Rows of images under each other, e.g. originals above reconstructions.
+
+    Values outside [0, 1] are shown as black or white.
 
     Args:
-        rows: label of the row -> images (n, 1, 28, 28); a row with fewer images than the others leaves its last places empty.
+        rows: label of the row -> images (n, 1, 28, 28); a row with fewer images than the others
+            leaves its last places empty.
         columns: a label over each column, class names for instance.
 
     Raises:
-        ValueError: a row does not hold images of 28 x 28 pixels, or there are not as many column labels as columns.
+        ValueError: a row does not hold images of 28 x 28 pixels, or there are not as many column
+            labels as columns.
     """
     grids = {}
     for label, images in rows.items():
         images = np.asarray(images, dtype=float)
         if images.shape[-2:] != (28, 28) or images.size != len(images) * 784 or not len(images):
-            raise ValueError(f"row {label!r} must hold images of the shape (n, 1, 28, 28), got {images.shape}")
+            raise ValueError(
+                f"row {label!r} must hold images of the shape (n, 1, 28, 28), got {images.shape}"
+            )
         grids[label] = images.reshape(-1, 28, 28)
     n = max(len(images) for images in grids.values())
     if columns is not None and len(columns) != n:
-        raise ValueError(f"one label for each column: the rows have {n} images, got {len(columns)} labels")
+        raise ValueError(
+            f"one label for each column: the rows have {n} images, got {len(columns)} labels"
+        )
     size = (max(1.0 * n + 1.4, 6), 1.05 * len(grids) + 0.9)
     fig, axes = plt.subplots(len(grids), n, figsize=size, squeeze=False, layout="constrained")
     for row, (label, images) in zip(axes, grids.items()):
@@ -116,18 +144,23 @@ def image_rows(rows: Mapping[str, Sequence], title: str, caption: str, columns: 
         for ax, image in zip(row, images):
             ax.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             ax.set(xticks=[], yticks=[])
-        for ax in row[len(images):]:
+        for ax in row[len(images) :]:
             ax.axis("off")
     for ax, name in zip(axes[0], columns or []):
         ax.set_title(name, fontsize=9)
     return finish(fig, title, caption)
 
 
-def loss_curves(histories: Mapping[str, object], title: str, caption: str, log: bool = False, ylabel: str = "loss") -> Figure:
-    """Training (solid, filled marks) and validation loss (dashed, open marks) after each epoch; one colour for each history.
+def loss_curves(
+    histories: Mapping[str, Any], title: str, caption: str, log: bool = False, ylabel: str = "loss"
+) -> Figure:
+    """Training (solid, filled marks) and validation loss (dashed, open marks) after each epoch.
+
+    Each history has its colour.
 
     Args:
-        histories: name -> anything with the lists ``train_loss`` and ``validation_loss`` (which may be empty).
+        histories: name -> anything with the lists ``train_loss`` and ``validation_loss`` (which may
+            be empty).
         ylabel: say which loss it is, e.g. ``"mean squared error per pixel"``.
     """
     fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
@@ -140,20 +173,25 @@ def loss_curves(histories: Mapping[str, object], title: str, caption: str, log: 
             ax.plot(epochs, history.validation_loss, **look, label=f"{name} validation".strip())
     ax.set(xlabel="epoch", ylabel=ylabel)
     if log:
-        ax.set_yscale("log")
-        _plain_log(ax.yaxis)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+        _plain_log(ax, "y")
+    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
     ax.legend(**LEGEND)
     return finish(fig, title, caption)
 
 
-def lines(x: Sequence[float], series: Mapping[str, Sequence], title: str, caption: str, *, xlabel: str, ylabel: str,
-          levels: Mapping[str, float] | None = None, log_x: bool = False, log_y: bool = False) -> Figure:
-    """Lines over a common x; a series of shape (runs, len(x)) is drawn as its mean with a band of one standard deviation.
+def lines(
+    x: Sequence[float], series: Mapping[str, Any], title: str, caption: str, *,
+    xlabel: str, ylabel: str, levels: Mapping[str, float] | None = None,
+    log_x: bool = False, log_y: bool = False,
+) -> Figure:  # fmt: skip
+    """Lines over a common x.
+
+    A series of shape (runs, len(x)) is drawn as its mean with a band of one standard deviation.
 
     Args:
         x: (n,); series: name -> (n,) or (runs, n).
-        levels: name -> value, drawn as a labelled horizontal line (a baseline that does not depend on x).
+        levels: name -> value, drawn as a labelled horizontal line (a baseline that does not depend
+            on x).
     """
     fig, ax = plt.subplots(figsize=(7, 4.2), layout="constrained")
     for (name, values), look in zip(series.items(), _looks(series)):
@@ -161,63 +199,77 @@ def lines(x: Sequence[float], series: Mapping[str, Sequence], title: str, captio
         mean, deviation = values.mean(0), values.std(0, ddof=1) if len(values) > 1 else None
         ax.plot(x, mean, **look, markersize=5, markevery=max(1, len(mean) // 15), label=name)
         if deviation is not None:
-            ax.fill_between(x, mean - deviation, mean + deviation, color=colour(name), alpha=0.2, linewidth=0)
+            low, high = mean - deviation, mean + deviation
+            ax.fill_between(x, low, high, color=colour(name), alpha=0.2, linewidth=0)
     for (name, value), style in zip((levels or {}).items(), ["--", ":", "-."]):
         ax.axhline(value, linestyle=style, color=colour(name), label=name)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     if log_x:
-        ax.set_xscale("log")
-        _plain_log(ax.xaxis, x)
+        _plain_log(ax, "x", x)
     if log_y:
-        ax.set_yscale("log")
-        _plain_log(ax.yaxis)
+        _plain_log(ax, "y")
     ax.legend(**LEGEND)
     return finish(fig, title, caption)
 
 
-def sweep_curves(tables: Mapping[str, object], curves: Mapping[str, Mapping[int, float]], levels: Mapping[str, float], title: str, caption: str,
-                 marks: Mapping[str, int] | None = None) -> Figure:
-    """Error against latent dimension, both axes logarithmic; a sweep is drawn as its mean over seeds with bars of one deviation.
+def sweep_curves(
+    tables: Mapping[str, Any], curves: Mapping[str, Mapping[int, float]],
+    levels: Mapping[str, float], title: str, caption: str, marks: Mapping[str, int] | None = None,
+) -> Figure:  # fmt: skip
+    """Error against latent dimension, both axes logarithmic.
+
+    A sweep is drawn as its mean over seeds with bars of one standard deviation.
 
     Args:
-        tables: name -> a pandas table with one row for each run, columns ``latent_dim`` and ``validation_error``.
-        curves: name -> {dimension: value}; ``levels``: name -> value that does not depend on the dimension.
+        tables: name -> a pandas table with one row for each run, columns ``latent_dim`` and
+            ``validation_error``.
+        curves: name -> {dimension: value}; ``levels``: name -> value that does not depend on the
+            dimension.
         marks: name -> a dimension, drawn as a labelled vertical line.
     """
     fig, ax = plt.subplots(figsize=(7, 4.6), layout="constrained")
-    looks, dims = _looks([*tables, *curves]), set()
+    looks, dims = _looks([*tables, *curves]), set[int]()
     for (name, table), look in zip(tables.items(), looks):
         groups = table.groupby("latent_dim")["validation_error"]
-        ax.errorbar(groups.mean().index, groups.mean(), groups.std().fillna(0), capsize=3, markersize=5, **look, label=name)
-        dims.update(groups.mean().index)
-    for (name, curve), look in zip(curves.items(), looks[len(tables):]):
+        mean, deviation = groups.mean(), groups.std().fillna(0)
+        ax.errorbar(mean.index, mean, deviation, capsize=3, markersize=5, **look, label=name)
+        dims.update(mean.index)
+    for (name, curve), look in zip(curves.items(), looks[len(tables) :]):
         ax.plot(list(dict(curve)), list(dict(curve).values()), **look, markersize=5, label=name)
     for (name, value), style in zip(levels.items(), ["--", ":"]):
         ax.axhline(value, linestyle=style, color=colour(name), label=name)
     for (name, dim), style in zip((marks or {}).items(), ["-", "--", ":"]):
         ax.axvline(dim, linestyle=style, color="black", linewidth=1, label=f"{name}: {dim}")
-    ax.set(xlabel="latent dimension (code units)", ylabel="mean squared error per pixel", xscale="log", yscale="log")
-    _plain_log(ax.xaxis, [dim for dim in sorted(dims) if dim == min(dims) or not dims & set(range(int(dim / 1.3), dim))])  # 940 lies on 784
-    _plain_log(ax.yaxis)
+    ax.set(xlabel="latent dimension (code units)", ylabel="mean squared error per pixel")
+    apart = (dim for dim in sorted(dims) if not dims & set(range(int(dim / 1.3), dim)))
+    _plain_log(ax, "x", list(apart))  # the label 940 would lie on 784
+    _plain_log(ax, "y")
     ax.legend(**LEGEND)
     return finish(fig, title, caption)
 
 
-def bars(values: Mapping[str, float], title: str, caption: str, *, ylabel: str, errors: Mapping[str, float] | None = None,
-         level: tuple[str, float] | None = None, fmt: str = "{:.3f}") -> Figure:
+def bars(
+    values: Mapping[str, float], title: str, caption: str, *, ylabel: str,
+    errors: Mapping[str, float] | None = None, level: tuple[str, float] | None = None,
+    fmt: str = "{:.3f}",
+) -> Figure:  # fmt: skip
     """One bar for each name, its value written on it.
 
     Args:
-        errors: name -> half the length of its error bar, in the units of the values; a name may be missing.
+        errors: name -> half the length of its error bar, in the units of the values; a name may be
+            missing.
         level: (name, value) of a labelled horizontal line.
         fmt: how a value is written; no more decimals than the noise leaves.
     """
     names, heights = list(values), [float(value) for value in values.values()]
     spread = None if errors is None else [float(errors.get(name, 0)) for name in names]
-    fig, ax = plt.subplots(figsize=(max(6, 1.15 * len(names) + 0.8), 4), layout="constrained")
-    drawn = ax.bar(range(len(names)), heights, color=[colour(name) for name in names], yerr=spread, capsize=4)
-    behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.5}  # the level's line does not cross a value
-    ax.bar_label(drawn, [fmt.format(height) for height in heights], padding=3, fontsize=9, bbox=behind, zorder=4)
+    width, places = max(6, 1.15 * len(names) + 0.8), range(len(names))
+    fig, ax = plt.subplots(figsize=(width, 4), layout="constrained")
+    drawn = ax.bar(places, heights, color=[colour(name) for name in names], yerr=spread, capsize=4)
+    # White behind each value, so that the level's line does not cross it.
+    behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.5}
+    words = [fmt.format(height) for height in heights]
+    ax.bar_label(drawn, words, padding=3, fontsize=9, bbox=behind, zorder=4)
     ax.set_xticks(range(len(names)), [_wrap(name, 13) for name in names])
     if level is not None:
         ax.axhline(level[1], linestyle="--", color=colour(level[0]), label=level[0])
@@ -228,7 +280,9 @@ def bars(values: Mapping[str, float], title: str, caption: str, *, ylabel: str, 
 
 
 def unit_activity(active: Sequence[float], title: str, caption: str) -> Figure:
-    """For each code unit the share of images on which it is above zero, largest first; units at zero are crossed out.
+    """For each code unit the share of images on which it is above zero, largest first.
+
+    Units at zero are crossed out.
 
     Args:
         active: (latent_dim,), shares in [0, 1]: ``(codes > 0).float().mean(dim=0)``.

@@ -1,8 +1,9 @@
 """One training loop for every lesson: ``fit(model, data, loss, epochs=…)``.
 
-What is learned is said by the loss, a plain function ``loss(model, images, labels)`` that returns one number (a scalar
-tensor): reconstruction, denoising, classification and the ELBO are four short functions in ``losses.py``, and not four
-loops. What stands around the loop (devices, checkpoints, the bar) is machinery and lives in ``engine/session.py``.
+What is learned is said by the loss, a plain function ``loss(model, images, labels)`` that returns
+one number (a scalar tensor): reconstruction, denoising, classification and the ELBO are four short
+functions in ``losses.py``, and not four loops. What stands around the loop (devices, checkpoints,
+the bar) is machinery and lives in ``engine/session.py``.
 """
 
 from __future__ import annotations
@@ -89,14 +90,16 @@ def fit(
 ) -> History:
     """Train ``model`` in place and return the history.
 
-    The model ends in eval mode, on the device it came from. Called twice, it trains on. Parameters with
-    ``requires_grad=False`` stay as they are, and so do the running statistics of layers that hold
-    nothing else. Ctrl-C stops cleanly: ``history.stopped`` says so, and what was learned is kept.
+    The model ends in eval mode, on the device it came from. Called twice, it trains on. Parameters
+    with ``requires_grad=False`` stay as they are, and so do the running statistics of layers that
+    hold nothing else. Ctrl-C stops cleanly: ``history.stopped`` says so, and what was learned is
+    kept.
 
     Args:
         data: an ``ImageSet``, a pair (images, labels) or images: float32 (N, …), pictures
             (N, 1 or 3, H, W) in [0, 1].
-        loss: ``loss(model, images, labels)`` -> scalar tensor; labels are zeros where none were given.
+        loss: ``loss(model, images, labels)`` -> scalar tensor; labels are zeros where none were
+            given.
         validation: as ``data``; its loss is measured after each epoch in eval mode, with the same
             noise every time.
         lr: Adam's learning rate; an ``optimizer`` of your own brings its own.
@@ -105,9 +108,10 @@ def fit(
         seed: of batch order and noise (``torch.manual_seed``); the model is initialised before, by
             the caller.
         device: chosen by itself (CUDA, else MPS, else CPU) unless given.
-        checkpoint: a file, written after each epoch. The same call goes on where it stopped, exactly;
-            once done, it only loads.
-        progress: show a bar; by itself only in a terminal or a notebook, never with COURSE_PROGRESS=0.
+        checkpoint: a file, written after each epoch. The same call goes on where it stopped,
+            exactly; once done, it only loads.
+        progress: show a bar; by itself only in a terminal or a notebook, never with
+            COURSE_PROGRESS=0.
         on_epoch: called as ``on_epoch(model, history)`` after each epoch.
 
     Raises:

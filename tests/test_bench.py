@@ -5,12 +5,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from benchmarks import report, sweep_speed
+
 ROOT = Path(__file__).parent.parent
 
 
 def test_benchmark_runs_on_a_slice(tmp_path):
-    run = subprocess.run([sys.executable, "benchmarks/bench.py", "--slice", "--out", str(tmp_path), "speed", "errors"], cwd=ROOT,
-                         capture_output=True, text=True, timeout=600)
+    command = [sys.executable, "-m", "benchmarks.bench", "--slice", "--out", tmp_path]
+    run = subprocess.run(
+        [*command, "speed", "errors"], cwd=ROOT, capture_output=True, text=True, timeout=600
+    )
     assert run.returncode == 0, run.stderr[-2000:]
     results = json.loads((tmp_path / "results.json").read_text())
     assert len(results) == 4 and "measured" in results
@@ -18,7 +24,7 @@ def test_benchmark_runs_on_a_slice(tmp_path):
         row = results[model]
         assert row["ours"]["min"] > 0 and row["limit"]["median"] > 0 and row["ratio_to_limit"] > 0
         ours, plain = (row["final_errors"][name] for name in ("fit", "plain loop"))
-        assert all(abs(a - b) < 0.01 * b for a, b in zip(ours, plain, strict=True))  # the same training, rounding aside
+        assert ours == pytest.approx(plain, rel=0.01), "the same training, rounding aside"
     assert "of the limit" in (tmp_path / "RESULTS.md").read_text()
     assert (tmp_path / "chart.png").read_bytes()[:4] == b"\x89PNG"
 
@@ -30,13 +36,14 @@ def test_shipped_results_are_whole():
     for model, row in results.items():
         if model != "measured":
             assert len(row["peers"]) == 4 and len(row["final_errors"]) == 6
-            assert f"**{row['ratio_to_limit']:.2f}** of the limit and **{row['ratio_to_best_peer']:.2f}** times" in table
+            limit, peer = row["ratio_to_limit"], row["ratio_to_best_peer"]
+            assert f"**{limit:.2f}** of the limit and **{peer:.2f}** times" in table
+    assert table == report.report(results["measured"])
 
 
-def test_sweep_speed_measures_every_layout(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    import sweep_speed
-
+def test_sweep_speed_measures_every_layout(tmp_path):
     sweep_speed.main(tmp_path, images=256, rounds=1, groups=([4, 8],))
-    header, _, row = [line for line in (tmp_path / "SWEEP.md").read_text().splitlines() if line.startswith("|")]
+    header, _, row = [
+        line for line in (tmp_path / "SWEEP.md").read_text().splitlines() if line.startswith("|")
+    ]
     assert all(layout in header for layout in sweep_speed.LAYOUTS) and row.startswith("| 4, 8 |")

@@ -1,4 +1,7 @@
-"""Where data comes from, that only the right bytes are used, and how it is split. Downloads come from a server of our own."""
+"""Where data comes from, that only the right bytes are used, and how it is split.
+
+Downloads come from a server of our own.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,8 @@ import torch
 from torchvision import datasets
 
 from course_utils import data
-from course_utils.engine import download
 from course_utils.data import load_images, one_of_each, validation_mask
+from course_utils.engine import download
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ("FashionMNIST", "MNIST")
@@ -61,7 +64,11 @@ def fresh(tmp_path, monkeypatch):
 def test_shapes_types_and_range(name, split):
     images = load_images(name, split)
     assert len(images) == len(images.labels) == SIZES[images.source][split]
-    assert images.images.shape[1:] == (1, 28, 28) and images.images.dtype == torch.float32 and images.labels.dtype == torch.int64
+    assert (
+        images.images.shape[1:] == (1, 28, 28)
+        and images.images.dtype == torch.float32
+        and images.labels.dtype == torch.int64
+    )
     assert images.images.min() == 0 and images.images.max() == 1
     assert images.labels.unique().tolist() == list(range(10)) and len(images.class_names) == 10
     assert (images.name, images.split) == (name, split)
@@ -70,10 +77,14 @@ def test_shapes_types_and_range(name, split):
 @pytest.mark.parametrize("seed", range(20))
 def test_validation_mask_is_stratified_whatever_the_classes(seed):
     generator = torch.Generator().manual_seed(seed)
-    labels = torch.multinomial(torch.rand(10, generator=generator), 500 + 137 * seed, replacement=True, generator=generator)
+    labels = torch.multinomial(
+        torch.rand(10, generator=generator), 500 + 137 * seed, replacement=True, generator=generator
+    )
     mask = validation_mask(labels)
     assert int(mask.sum()) == round(len(labels) / 12)
-    assert ((labels[mask].bincount(minlength=10) - labels.bincount(minlength=10) / 12).abs() < 1).all()
+    assert (
+        (labels[mask].bincount(minlength=10) - labels.bincount(minlength=10) / 12).abs() < 1
+    ).all()
     assert torch.equal(mask, validation_mask(labels.to(torch.uint8)))
 
 
@@ -92,12 +103,18 @@ def test_the_validation_split_never_changes(name, source, request, monkeypatch):
         request.getfixturevalue("full_data")
     else:
         monkeypatch.setenv("COURSE_DATA", "sample")
-    _, labels, found = data._find(name, True, os.environ.get("COURSE_DATA", ""), Path(os.environ["COURSE_CACHE"]))
+    _, labels, found = data._find(
+        name, True, os.environ.get("COURSE_DATA", ""), Path(os.environ["COURSE_CACHE"])
+    )
     assert found == source
     mask = validation_mask(labels)
-    assert hashlib.sha256(np.packbits(mask.numpy()).tobytes()).hexdigest()[:16] == PINNED[name, source]
+    assert (
+        hashlib.sha256(np.packbits(mask.numpy()).tobytes()).hexdigest()[:16] == PINNED[name, source]
+    )
     train, validation = load_images(name, "train"), load_images(name, "validation")
-    assert torch.equal(train.labels, labels[~mask].long()) and torch.equal(validation.labels, labels[mask].long())
+    assert torch.equal(train.labels, labels[~mask].long()) and torch.equal(
+        validation.labels, labels[mask].long()
+    )
     if (name, source) == ("FashionMNIST", "full"):
         assert validation.labels.bincount().tolist() == [500] * 10
 
@@ -119,7 +136,8 @@ def test_one_of_each():
 
 
 @pytest.mark.parametrize(
-    "arguments, wanted", [(("CIFAR10", "train"), NAMES), (("MNIST", "valid"), data.SPLITS), ((None, "test"), NAMES)]
+    "arguments, wanted",
+    [(("CIFAR10", "train"), NAMES), (("MNIST", "valid"), data.SPLITS), ((None, "test"), NAMES)],
 )
 def test_unknown_names_and_splits_list_the_valid_ones(arguments, wanted):
     with pytest.raises(ValueError, match=", ".join(wanted)):
@@ -139,9 +157,13 @@ def test_sample(name, monkeypatch, tmp_path, capsys):
     raw = tmp_path / name / "raw"  # in torchvision's own layout, so that its classes read it too
     raw.mkdir(parents=True)
     for file in FILES:
-        (raw / file).write_bytes(gzip.decompress((data.SAMPLE / name / "raw" / f"{file}.gz").read_bytes()))
+        (raw / file).write_bytes(
+            gzip.decompress((data.SAMPLE / name / "raw" / f"{file}.gz").read_bytes())
+        )
     theirs = getattr(datasets, name)(tmp_path, train=False)
-    assert torch.equal(theirs.data.unsqueeze(1) / 255, images.images) and torch.equal(theirs.targets, images.labels)
+    assert torch.equal(theirs.data.unsqueeze(1) / 255, images.images) and torch.equal(
+        theirs.targets, images.labels
+    )
     assert images.class_names == tuple(theirs.classes)
 
 
@@ -162,7 +184,9 @@ def test_sample_is_small():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_sample_is_the_beginning_of_the_full_data(full_data, name):
-    full = data._find(name, True, os.environ.get("COURSE_DATA", ""), Path(os.environ["COURSE_CACHE"]))[:2]
+    full = data._find(
+        name, True, os.environ.get("COURSE_DATA", ""), Path(os.environ["COURSE_CACHE"])
+    )[:2]
     sample = data._find(name, True, "sample", Path())[:2]
     assert all(torch.equal(whole[:8_000], part) for whole, part in zip(full, sample))
     test = data._find(name, False, "sample", Path())[:2]
@@ -173,7 +197,9 @@ def test_sample_is_the_beginning_of_the_full_data(full_data, name):
     assert torch.equal((full.images[:2_000] * 255).byte().squeeze(1), test[0])
     os.environ["COURSE_DATA"], before = "sample", os.environ.get("COURSE_DATA")
     try:
-        assert torch.equal(one_of_each(load_images(name, "test")).images, one_of_each(full).images)  # the figures' ten
+        assert torch.equal(
+            one_of_each(load_images(name, "test")).images, one_of_each(full).images
+        )  # the figures' ten
     finally:
         os.environ.update({"COURSE_DATA": before} if before else {})
 
@@ -184,9 +210,13 @@ def test_the_sample_can_be_made_again(tmp_path):
     spec = importlib.util.spec_from_file_location("make_sample", ROOT / "tools/make_sample.py")
     make_sample = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(make_sample)
-    make_sample.write(tmp_path, {"t10k": make_sample.fashion_mnist(download.SYSTEM["FashionMNIST"])["t10k"]})
+    make_sample.write(
+        tmp_path, {"t10k": make_sample.fashion_mnist(download.SYSTEM["FashionMNIST"])["t10k"]}
+    )
     for file in FILES[2:]:
-        assert (tmp_path / f"{file}.gz").read_bytes()[10:] == (data.SAMPLE / "FashionMNIST/raw" / f"{file}.gz").read_bytes()[10:]
+        assert (tmp_path / f"{file}.gz").read_bytes()[10:] == (
+            data.SAMPLE / "FashionMNIST/raw" / f"{file}.gz"
+        ).read_bytes()[10:]
 
 
 # --- downloads, from a server of our own that holds small data sets
@@ -204,7 +234,9 @@ class Server(ThreadingHTTPServer):
     def __init__(self, files: dict[str, dict[str, bytes]]):
         super().__init__(("127.0.0.1", 0), Handler)
         self.files, self.asked = files, Counter()
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        threading.Thread(
+            target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        ).start()
 
     def handle_error(self, request, client_address) -> None:  # of a client that lost its patience
         pass
@@ -231,7 +263,9 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        if behaviour == "closing" or (behaviour == "unsteady" and self.server.asked[self.path] == 1):
+        if behaviour == "closing" or (
+            behaviour == "unsteady" and self.server.asked[self.path] == 1
+        ):
             content = content[: len(content) // 2]
         if behaviour == "stalling":
             self.wfile.write(content[:20])
@@ -248,14 +282,20 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch, tmp_path):
-    """Two small data sets, known by their hashes; COURSE_DATA unset, no system package, mirrors that do not answer."""
+    """Two small data sets, known by their hashes; no other place has any, no mirror answers."""
     files, random = {}, np.random.default_rng(0)
     for name in NAMES:
         files[name] = {}
         for part, count in (("train", 120), ("t10k", 40)):
-            files[name][f"{part}-images-idx3-ubyte"] = idx(random.integers(0, 256, (count, 28, 28), np.uint8))
-            files[name][f"{part}-labels-idx1-ubyte"] = idx(random.permutation(np.arange(count, dtype=np.uint8) % 10))
-        hashes = {file: hashlib.sha256(content).hexdigest() for file, content in files[name].items()}
+            files[name][f"{part}-images-idx3-ubyte"] = idx(
+                random.integers(0, 256, (count, 28, 28), np.uint8)
+            )
+            files[name][f"{part}-labels-idx1-ubyte"] = idx(
+                random.permutation(np.arange(count, dtype=np.uint8) % 10)
+            )
+        hashes = {
+            file: hashlib.sha256(content).hexdigest() for file, content in files[name].items()
+        }
         monkeypatch.setitem(download.SHA256, name, hashes)
         monkeypatch.setattr(getattr(datasets, name), "mirrors", [NOWHERE])
     monkeypatch.setattr(download, "SYSTEM", {})
@@ -283,22 +323,31 @@ def test_download_once_into_torchvisions_layout(server, monkeypatch, tmp_path, c
     load_images("FashionMNIST", "train")
     assert sum(server.asked.values()) == 4 and capsys.readouterr().out == ""
     theirs = datasets.FashionMNIST(tmp_path / "cache", train=False)
-    assert torch.equal(theirs.data.unsqueeze(1) / 255, test.images) and torch.equal(theirs.targets, test.labels)
+    assert torch.equal(theirs.data.unsqueeze(1) / 255, test.images) and torch.equal(
+        theirs.targets, test.labels
+    )
     assert sorted(path.name for path in raw(tmp_path).iterdir()) == sorted(FILES)
 
 
-@pytest.mark.parametrize("behaviour", ["swapped", "garbage", "halved", "closing", "missing", "hanging", "stalling", "dripping"])
+@pytest.mark.parametrize(
+    "behaviour",
+    ["swapped", "garbage", "halved", "closing", "missing", "hanging", "stalling", "dripping"],
+)
 def test_the_second_mirror_helps_when_the_first_does_not(server, monkeypatch, tmp_path, behaviour):
     monkeypatch.setattr(download, "CONNECT_SECONDS", 1)
     use(monkeypatch, server.mirror("FashionMNIST", behaviour), server.mirror("FashionMNIST"))
-    if behaviour == "dripping":  # the time for all mirrors together is up; the next try, later, begins anew
+    if (
+        behaviour == "dripping"
+    ):  # the time for all mirrors together is up; the next try, later, begins anew
         monkeypatch.setattr(download, "TOTAL_SECONDS", 1)
         assert load_images("FashionMNIST", "train").source == "sample"
         return
     start = time.monotonic()
     assert load_images("FashionMNIST", "train").source == "full"
     assert time.monotonic() - start < 10
-    assert all((raw(tmp_path) / file).read_bytes() == server.files["FashionMNIST"][file] for file in FILES)
+    assert all(
+        (raw(tmp_path) / file).read_bytes() == server.files["FashionMNIST"][file] for file in FILES
+    )
 
 
 def test_a_mirror_gets_a_second_chance(server, monkeypatch):
@@ -318,14 +367,23 @@ def test_a_mirror_gets_a_second_chance(server, monkeypatch):
         ("stalling", "timed out"),
     ],
 )
-def test_without_a_good_mirror_one_line_says_why_and_the_sample_is_used(server, monkeypatch, tmp_path, capsys, behaviour, words):
+def test_without_a_good_mirror_one_line_says_why_and_the_sample_is_used(
+    server, monkeypatch, tmp_path, capsys, behaviour, words
+):
     monkeypatch.setattr(download, "CONNECT_SECONDS", 1)
     use(monkeypatch, server.mirror("FashionMNIST", behaviour))
     start = time.monotonic()
-    assert {load_images("FashionMNIST", split).source for split in (*data.SPLITS, *data.SPLITS)} == {"sample"}
+    assert {
+        load_images("FashionMNIST", split).source for split in (*data.SPLITS, *data.SPLITS)
+    } == {"sample"}
     assert time.monotonic() - start < 10
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 3 and "downloading to" in lines[0] and words in lines[1] and "sample" in lines[2]
+    assert (
+        len(lines) == 3
+        and "downloading to" in lines[0]
+        and words in lines[1]
+        and "sample" in lines[2]
+    )
     assert list(raw(tmp_path).iterdir()) == []
     asked = sum(server.asked.values())
     assert asked <= 2  # not for each load again
@@ -340,7 +398,9 @@ def test_without_a_good_mirror_one_line_says_why_and_the_sample_is_used(server, 
 
 def test_without_a_network_it_takes_no_time(server):
     start = time.monotonic()
-    assert {load_images(name, split).source for name in NAMES for split in data.SPLITS} == {"sample"}
+    assert {load_images(name, split).source for name in NAMES for split in data.SPLITS} == {
+        "sample"
+    }
     assert time.monotonic() - start < 10
 
 
@@ -397,7 +457,10 @@ print("OUTCOMES " + json.dumps(outcomes))
 """
 
 
-@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="starts its thirty processes with fork")
+@pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(),
+    reason="starts its thirty processes with fork",
+)
 @pytest.mark.parametrize("behaviour, source, most", [("good", "full", 4), ("garbage", "sample", 2)])
 def test_of_thirty_processes_one_fetches(server, tmp_path, behaviour, source, most):
     mirror = server.mirror("FashionMNIST", behaviour)
@@ -406,7 +469,11 @@ def test_of_thirty_processes_one_fetches(server, tmp_path, behaviour, source, mo
     run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
     assert run.returncode == 0, run.stderr
     outcomes = json.loads(run.stdout.split("OUTCOMES ")[1])
-    assert len(outcomes) == 30 and {found for found, _ in outcomes} == {source} and len({total for _, total in outcomes}) == 1
+    assert (
+        len(outcomes) == 30
+        and {found for found, _ in outcomes} == {source}
+        and len({total for _, total in outcomes}) == 1
+    )
     assert sum(server.asked.values()) == most
     assert run.stdout.count("downloading to") == 1
 
@@ -425,7 +492,9 @@ SPOILT = {
 
 @pytest.mark.parametrize("kind", SPOILT)
 @pytest.mark.parametrize("file", [FILES[0], FILES[3]])
-def test_a_spoilt_file_is_named_set_aside_and_fetched_again(server, monkeypatch, tmp_path, capsys, kind, file):
+def test_a_spoilt_file_is_named_set_aside_and_fetched_again(
+    server, monkeypatch, tmp_path, capsys, kind, file
+):
     use(monkeypatch, server.mirror("FashionMNIST"))
     load_images("FashionMNIST", "train")
     spoilt = SPOILT[kind](server.files["FashionMNIST"][file], server.files["MNIST"][file])
@@ -434,7 +503,11 @@ def test_a_spoilt_file_is_named_set_aside_and_fetched_again(server, monkeypatch,
     forget()
     assert load_images("FashionMNIST", "train").source == "full"
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 and str(raw(tmp_path) / file) in lines[0] and f"set aside as bad-{file}" in lines[0]
+    assert (
+        len(lines) == 2
+        and str(raw(tmp_path) / file) in lines[0]
+        and f"set aside as bad-{file}" in lines[0]
+    )
     assert ("MNIST's" in lines[0].split(" but ")[1]) == (kind == "swapped")
     assert (raw(tmp_path) / f"bad-{file}").read_bytes() == spoilt
     assert (raw(tmp_path) / file).read_bytes() == server.files["FashionMNIST"][file]
@@ -466,7 +539,9 @@ def test_course_data(server, monkeypatch, tmp_path, capsys, packed):
     folder = tmp_path / "mine/MNIST/raw"
     folder.mkdir(parents=True)
     for file, content in server.files["MNIST"].items():
-        (folder / (f"{file}.gz" if packed else file)).write_bytes(gzip.compress(content) if packed else content)
+        (folder / (f"{file}.gz" if packed else file)).write_bytes(
+            gzip.compress(content) if packed else content
+        )
     monkeypatch.setenv("COURSE_DATA", str(tmp_path / "mine"))
     assert load_images("MNIST", "train").source == "full" and capsys.readouterr().out == ""
     assert not (tmp_path / "cache").exists()
@@ -483,7 +558,9 @@ def test_course_data_that_is_spoilt_is_named_and_left_alone(server, monkeypatch,
     use(monkeypatch, server.mirror("FashionMNIST"))
     images = load_images("FashionMNIST", "train")
     assert images.source == "full"
-    good = np.frombuffer(server.files["FashionMNIST"][FILES[0]], np.uint8, offset=16).astype(np.float32)
+    good = np.frombuffer(server.files["FashionMNIST"][FILES[0]], np.uint8, offset=16).astype(
+        np.float32
+    )
     loaded = images.images.sum() + load_images("FashionMNIST", "validation").images.sum()
     assert float(loaded) == pytest.approx(good.sum() / 255, rel=1e-5)
     assert "MNIST's train-images-idx3-ubyte" in capsys.readouterr().out.splitlines()[0]
@@ -491,7 +568,9 @@ def test_course_data_that_is_spoilt_is_named_and_left_alone(server, monkeypatch,
 
 
 @pytest.mark.parametrize("home", ["missing", "a file", "read-only"])
-def test_without_a_home_a_temporary_folder_is_used_and_named(server, monkeypatch, tmp_path, capsys, home):
+def test_without_a_home_a_temporary_folder_is_used_and_named(
+    server, monkeypatch, tmp_path, capsys, home
+):
     monkeypatch.delenv("COURSE_CACHE")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     (tmp_path / "a file").touch()

@@ -1,4 +1,4 @@
-"""Errors and baselines, checked against numpy, against closed forms and against what is known of the full data."""
+"""Errors and baselines: against numpy, closed forms and what is known of the full data."""
 
 import math
 
@@ -39,17 +39,26 @@ def test_psnr():
 def test_psnr_agrees_with_scikit_image():
     skimage = pytest.importorskip("skimage.metrics")
     a, b = np.random.default_rng(0).random((2, 28, 28))
-    assert metrics.psnr(float(np.mean((a - b) ** 2))) == pytest.approx(skimage.peak_signal_noise_ratio(a, b, data_range=1))
+    assert metrics.psnr(float(np.mean((a - b) ** 2))) == pytest.approx(
+        skimage.peak_signal_noise_ratio(a, b, data_range=1)
+    )
 
 
 def test_apply_in_batches_is_eval_and_leaves_modes_alone(images):
-    model = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 3), nn.Sequential(nn.BatchNorm1d(3)))
+    model = nn.Sequential(
+        nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 3), nn.Sequential(nn.BatchNorm1d(3))
+    )
     model.train()
     model[3].eval()  # a part that its owner froze
     out = metrics.apply_in_batches(model, images, batch_size=77)
     assert out.shape == (len(images), 3) and not out.requires_grad
     torch.testing.assert_close(out, metrics.apply_in_batches(model, images, batch_size=10_000))
-    assert [m.training for m in (model, model[1], model[3], model[3][0])] == [True, True, False, False]
+    assert [m.training for m in (model, model[1], model[3], model[3][0])] == [
+        True,
+        True,
+        False,
+        False,
+    ]
     assert torch.equal(metrics.apply_in_batches(lambda batch: batch + 1, images), images + 1)
 
 
@@ -64,17 +73,23 @@ def test_reconstruction_error_compares_with_the_originals(images):
     identity = nn.Identity()
     assert metrics.reconstruction_error(identity, images) == 0
     black = torch.zeros_like(images)
-    assert metrics.reconstruction_error(identity, images, inputs=black) == pytest.approx(float((images**2).mean()))
+    assert metrics.reconstruction_error(identity, images, inputs=black) == pytest.approx(
+        float((images**2).mean())
+    )
 
 
 def test_pca_is_the_best_linear_code(images):
     pca = metrics.PCABaseline(images)
-    assert pca.error(images, 0) == pytest.approx(metrics.mse(images.mean(0).expand_as(images), images), rel=1e-5)
+    assert pca.error(images, 0) == pytest.approx(
+        metrics.mse(images.mean(0).expand_as(images), images), rel=1e-5
+    )
     errors = [pca.error(images, k) for k in (0, 1, 2, 5, 10, 50, 300)]
     assert errors == sorted(errors, reverse=True)
     # Its own theory: the error is the variance of the components left out.
     variance = float(images.flatten(1).var(dim=0, correction=0).sum()) / 784
-    assert pca.error(images, 10) == pytest.approx(variance * (1 - pca.explained_variance_ratio[:10].sum()), rel=1e-3)
+    assert pca.error(images, 10) == pytest.approx(
+        variance * (1 - pca.explained_variance_ratio[:10].sum()), rel=1e-3
+    )
     torch.manual_seed(0)
     basis = torch.linalg.qr(torch.randn(784, 10))[0]
     centred = images.flatten(1) - pca.mean
@@ -86,7 +101,10 @@ def test_pca_is_the_best_linear_code(images):
             pca.encode(images, k)
 
 
-KNOWN = {"FashionMNIST": {0: 0.0866, 2: 0.0461, 10: 0.0244, 50: 0.0120, 64: 0.0104}, "MNIST": {0: 0.0675, 10: 0.0341}}
+KNOWN = {
+    "FashionMNIST": {0: 0.0866, 2: 0.0461, 10: 0.0244, 50: 0.0120, 64: 0.0104},
+    "MNIST": {0: 0.0675, 10: 0.0341},
+}
 
 
 @pytest.mark.parametrize("name, known", KNOWN.items())
@@ -96,7 +114,9 @@ def test_pca_on_the_full_data(name, known):
         pytest.skip("the known figures are those of the full data")
     pca = metrics.PCABaseline(train.images)
     for k, error in known.items():
-        assert pca.error(test.images, k) == pytest.approx(error, abs=1.5e-4), f"PCA with {k} components"
+        assert pca.error(test.images, k) == pytest.approx(error, abs=1.5e-4), (
+            f"PCA with {k} components"
+        )
 
 
 def test_affine_denoiser(images):
@@ -110,7 +130,9 @@ def test_affine_denoiser(images):
     error = metrics.reconstruction_error(affine, images, corrupted)
     mean_image = metrics.mse(train.mean(0).expand_as(images), images)
     best_scale = min(metrics.mse(corrupted * scale, images) for scale in np.linspace(0, 1, 21))
-    assert error < 0.3 * min(mean_image, best_scale), f"{error:.4f}, mean image {mean_image:.4f}, one factor {best_scale:.4f}"
+    assert error < 0.3 * min(mean_image, best_scale), (
+        f"{error:.4f}, mean image {mean_image:.4f}, one factor {best_scale:.4f}"
+    )
     with pytest.raises(ValueError, match="pairs"):
         metrics.AffineDenoiser(corrupted[:5], images)
 

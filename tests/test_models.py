@@ -1,4 +1,4 @@
-"""The dense models: the chapter's names and shapes, what is trained and what is not, and errors that help."""
+"""The dense models: the chapter's names and shapes, what is trained, and errors that help."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,9 @@ def test_the_chapters_model():
     # The formulas of the chapter, written without the classes.
     expected = torch.relu(images.reshape(7, 784) @ encoder.linear.weight.T + encoder.linear.bias)
     torch.testing.assert_close(code, expected)
-    expected = torch.sigmoid(code @ decoder.linear.weight.T + decoder.linear.bias).reshape(7, 1, 28, 28)
+    expected = torch.sigmoid(code @ decoder.linear.weight.T + decoder.linear.bias).reshape(
+        7, 1, 28, 28
+    )
     torch.testing.assert_close(autoencoder(images), expected)
 
 
@@ -34,7 +36,9 @@ def test_dense_autoencoder_is_the_chapters_model():
     expected = nn.Sequential(Encoder(10), Decoder(10)).state_dict()
     torch.manual_seed(3)
     got = dense_autoencoder(10).state_dict()
-    assert got.keys() == expected.keys() and all(torch.equal(got[name], expected[name]) for name in expected)
+    assert got.keys() == expected.keys() and all(
+        torch.equal(got[name], expected[name]) for name in expected
+    )
 
 
 def test_activation_and_mean_image():
@@ -45,7 +49,9 @@ def test_activation_and_mean_image():
     centred = Encoder(10, nn.Identity(), mean_image)
     torch.testing.assert_close(centred(images), centred.linear((images - mean_image).flatten(1)))
     assert count(centred) == count(linear), "the mean image is data, it must not be trained"
-    assert "mean_image" in centred.state_dict(), "saved weights without the mean image would be another model"
+    assert "mean_image" in centred.state_dict(), (
+        "saved weights without the mean image would be another model"
+    )
     restored = Encoder(10, nn.Identity(), torch.zeros(1, 28, 28))
     restored.load_state_dict(centred.state_dict())
     torch.testing.assert_close(restored(images), centred(images))
@@ -55,7 +61,11 @@ def test_stacked_is_an_hourglass():
     torch.manual_seed(0)
     images = torch.rand(7, 1, 28, 28)
     autoencoder = stacked_autoencoder(10, (256, 128))
-    widths = [(layer.in_features, layer.out_features) for layer in autoencoder.modules() if isinstance(layer, nn.Linear)]
+    widths = [
+        (layer.in_features, layer.out_features)
+        for layer in autoencoder.modules()
+        if isinstance(layer, nn.Linear)
+    ]
     assert widths == [(784, 256), (256, 128), (128, 10), (10, 128), (128, 256), (256, 784)]
     code = autoencoder[0](images)
     assert code.shape == (7, 10) and (code < 0).any(), "no activation stands on the code"
@@ -78,5 +88,8 @@ def test_wrong_latent_dim_is_refused(build, latent_dim):
 def test_other_wrong_sizes_are_refused():
     with pytest.raises(ValueError, match="hidden size must be a positive integer, got 0"):
         stacked_autoencoder(10, (256, 0))
-    with pytest.raises(ValueError, match=r"mean_image must be one image of shape \(1, 28, 28\), got \(5, 1, 28, 28\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"mean_image must be one image of shape \(1, 28, 28\), got \(5, 1, 28, 28\)",
+    ):
         Encoder(10, mean_image=torch.rand(5, 1, 28, 28))

@@ -1,4 +1,4 @@
-"""The convolutional and ResNet autoencoders: the seminar's table, shapes, gradients, and what goes wrong with a wrong size."""
+"""The convolutional and ResNet autoencoders: the seminar's table, shapes, gradients, errors."""
 
 import pytest
 import torch
@@ -64,29 +64,36 @@ def test_shapes_and_gradients(name):
 
 
 def test_small_code_is_linear_and_signed():
-    """The code of a small-code model has no activation: negative values occur, and no unit is cut off."""
+    """A small code has no activation: negative values occur, and no unit is cut off."""
     torch.manual_seed(0)
     code = models.conv_autoencoder(10)[0](torch.rand(256, 1, 28, 28))
     assert (code < 0).any() and (code != 0).all()
 
 
 @pytest.mark.parametrize("latent_dim", [0, -3, 2.5, True, "10"])
-@pytest.mark.parametrize("build", [models.conv_autoencoder, models.resnet_autoencoder, models.upsampling_decoder])
+@pytest.mark.parametrize(
+    "build", [models.conv_autoencoder, models.resnet_autoencoder, models.upsampling_decoder]
+)
 def test_wrong_latent_dim_is_refused(build, latent_dim):
     with pytest.raises(ValueError, match="latent_dim must be a positive integer, got"):
         build(latent_dim)
 
 
 def test_grey_stem_equals_three_equal_channels():
-    """Summing the stem's filters over colour is what a grey image repeated three times would have seen."""
+    """Summing the stem's filters over colour is what three equal channels would have seen."""
     torch.manual_seed(0)
     resnet = ResNet(BasicBlock, [1, 1, 1, 1]).eval()
     images = torch.rand(4, 1, 28, 28)
     expected = resnet.conv1(images.expand(-1, 3, -1, -1))
-    torch.testing.assert_close(models.resnet_encoder(16, resnet)[0][0](images), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        models.resnet_encoder(16, resnet)[0][0](images), expected, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_resnet_head_is_gone():
     encoder = models.resnet_encoder(16)
-    assert not any(isinstance(module, nn.Linear) and module.out_features == 1000 for module in encoder.modules())
+    assert not any(
+        isinstance(module, nn.Linear) and module.out_features == 1000
+        for module in encoder.modules()
+    )
     assert encoder[0](torch.rand(2, 1, 28, 28)).shape == (2, 128, 4, 4)

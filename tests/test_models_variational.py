@@ -1,4 +1,4 @@
-"""The variational model and its loss: shapes, the draw, and the KL term against torch's own and against sampling."""
+"""The variational model: shapes, the draw, and its loss against torch's and against sampling."""
 
 import pytest
 import torch
@@ -52,7 +52,9 @@ def test_elbo_is_cross_entropy_and_kl_in_nats_for_each_image(model, images, beta
     mu, log_var = model[0].moments(images)
     posterior = Normal(mu, (log_var / 2).exp())
     reconstructed = model[1](mu + posterior.scale * torch.randn_like(mu))
-    distortion = torch.stack([F.binary_cross_entropy(r, i, reduction="sum") for r, i in zip(reconstructed, images)])
+    distortion = torch.stack(
+        [F.binary_cross_entropy(r, i, reduction="sum") for r, i in zip(reconstructed, images)]
+    )
     kl = kl_divergence(posterior, Normal(0.0, 1.0)).sum(1)
     torch.testing.assert_close(measured, (distortion + beta * kl).mean())
 
@@ -60,8 +62,12 @@ def test_elbo_is_cross_entropy_and_kl_in_nats_for_each_image(model, images, beta
 def test_elbo_of_a_batch_is_the_mean_of_its_parts(model, images):
     mean_only = losses.elbo()
     model[0].log_var.weight.data.zero_()
-    model[0].log_var.bias.data.fill_(-60.0)  # no noise to speak of, so that the parts may be compared
-    whole, first, second = (mean_only(model, part, None) for part in (images, images[:2], images[2:]))
+    model[0].log_var.bias.data.fill_(
+        -60.0
+    )  # no noise to speak of, so that the parts may be compared
+    whole, first, second = (
+        mean_only(model, part, None) for part in (images, images[:2], images[2:])
+    )
     torch.testing.assert_close(whole, (2 * first + 4 * second) / 6)
 
 

@@ -1,4 +1,4 @@
-"""The figures: labelled, captioned, nothing cut and nothing written over something else, also with long texts."""
+"""The figures: labelled, captioned, nothing cut or written over, also with long texts."""
 
 import base64
 import itertools
@@ -17,30 +17,66 @@ from matplotlib.text import Text
 
 from course_utils import plots
 
-TITLE = "The chapter's autoencoder keeps ten numbers as PCA does, and its error is a fifth larger: 0.029 against 0.024"
+TITLE = (
+    "The chapter's autoencoder keeps ten numbers as PCA does, and its error is a fifth larger: 0.029 "
+    "against 0.024"
+)
 CAPTION = (
-    "Mean squared error per pixel on the validation images. The bars stand, from left to right, for the mean image, for PCA and "
-    "for the autoencoder of the chapter; the autoencoder's bar is the higher one of the last two, by 0.005."
+    "Mean squared error per pixel on the validation images. The bars stand, from left to right, for "
+    "the mean image, for PCA and for the autoencoder of the chapter; the autoencoder's bar is the "
+    "higher one of the last two, by 0.005."
 )
 IMAGES = torch.rand(10, 1, 28, 28)
 HISTORY = SimpleNamespace(train_loss=[0.06, 0.04, 0.03], validation_loss=[0.05, 0.035, 0.029])
 LONG = SimpleNamespace(train_loss=list(1 / np.arange(1, 76)), validation_loss=[])
 
 FIGURES = {
-    "image_rows": lambda: plots.image_rows({"original": IMAGES, "reconstructed, PCA with ten components": IMAGES}, TITLE, CAPTION,
-                                           columns=["T-shirt/top", "Ankle boot"] * 5),
+    "image_rows": lambda: plots.image_rows(
+        {"original": IMAGES, "reconstructed, PCA with ten components": IMAGES},
+        TITLE,
+        CAPTION,
+        columns=["T-shirt/top", "Ankle boot"] * 5,
+    ),
     "image_rows, one image": lambda: plots.image_rows({"original": IMAGES[:1]}, TITLE, CAPTION),
-    "image_rows, a shorter row": lambda: plots.image_rows({"original": IMAGES[:1], "new samples": IMAGES[:3]}, TITLE, CAPTION),
-    "loss_curves": lambda: plots.loss_curves({"chapter": HISTORY, "stacked": LONG}, TITLE, CAPTION, log=True),
+    "image_rows, a shorter row": lambda: plots.image_rows(
+        {"original": IMAGES[:1], "new samples": IMAGES[:3]}, TITLE, CAPTION
+    ),
+    "loss_curves": lambda: plots.loss_curves(
+        {"chapter": HISTORY, "stacked": LONG}, TITLE, CAPTION, log=True
+    ),
     "loss_curves, unnamed": lambda: plots.loss_curves({"": HISTORY}, "Short", "Short."),
-    "lines": lambda: plots.lines([2, 5, 10], {"chapter": [3, 2, 1], "linear": np.eye(3), "leaky": [1, 1, 2]}, TITLE, CAPTION,
-                                 xlabel="latent dimension", ylabel="error", levels={"PCA": 1.0, "mean image": 2.5}, log_x=True),
-    "lines, dimensions": lambda: plots.lines([2, 5, 10, 20, 30, 50, 64, 100, 128, 256], {"PCA": np.geomspace(0.046, 0.003, 10)},
-                                             TITLE, CAPTION, xlabel="latent dimension", ylabel="error", log_x=True, log_y=True),
-    "bars": lambda: plots.bars({f"a rather long name {i}": 0.01 * i for i in range(1, 8)}, TITLE, CAPTION, ylabel="error",
-                               errors={"a rather long name 3": 0.01}, level=("PCA", 0.05)),
+    "lines": lambda: plots.lines(
+        [2, 5, 10],
+        {"chapter": [3, 2, 1], "linear": np.eye(3), "leaky": [1, 1, 2]},
+        TITLE,
+        CAPTION,
+        xlabel="latent dimension",
+        ylabel="error",
+        levels={"PCA": 1.0, "mean image": 2.5},
+        log_x=True,
+    ),
+    "lines, dimensions": lambda: plots.lines(
+        [2, 5, 10, 20, 30, 50, 64, 100, 128, 256],
+        {"PCA": np.geomspace(0.046, 0.003, 10)},
+        TITLE,
+        CAPTION,
+        xlabel="latent dimension",
+        ylabel="error",
+        log_x=True,
+        log_y=True,
+    ),
+    "bars": lambda: plots.bars(
+        {f"a rather long name {i}": 0.01 * i for i in range(1, 8)},
+        TITLE,
+        CAPTION,
+        ylabel="error",
+        errors={"a rather long name 3": 0.01},
+        level=("PCA", 0.05),
+    ),
     "bars, one": lambda: plots.bars({"PCA": 1}, "Short", "Short.", ylabel="error"),
-    "unit_activity": lambda: plots.unit_activity(torch.tensor([0.0, 0.0, 0.98, 0.4]), TITLE, CAPTION),
+    "unit_activity": lambda: plots.unit_activity(
+        torch.tensor([0.0, 0.0, 0.98, 0.4]), TITLE, CAPTION
+    ),
     "unit_activity, many": lambda: plots.unit_activity(torch.rand(940), TITLE, CAPTION),
 }
 
@@ -50,11 +86,21 @@ def texts(fig):
     canvas = FigureCanvasAgg(fig)
     canvas.draw()
     outside = set()  # matplotlib keeps tick labels beyond an axis' limits, and does not draw them
-    for axis, along in ((axis, along) for ax in fig.axes for along, axis in enumerate((ax.xaxis, ax.yaxis))):
+    for axis, along in (
+        (axis, along) for ax in fig.axes for along, axis in enumerate((ax.xaxis, ax.yaxis))
+    ):
         low, high = sorted(axis.get_view_interval())
         labels = [*axis.get_ticklabels(), *axis.get_ticklabels(minor=True)]
-        outside |= {label for label in labels if not (axis.axes.axison and low - 1e-9 <= label.get_position()[along] <= high + 1e-9)}
-    shown = [text for text in fig.findobj(Text) if text.get_visible() and text.get_text().strip() and text not in outside]
+        outside |= {
+            label
+            for label in labels
+            if not (axis.axes.axison and low - 1e-9 <= label.get_position()[along] <= high + 1e-9)
+        }
+    shown = [
+        text
+        for text in fig.findobj(Text)
+        if text.get_visible() and text.get_text().strip() and text not in outside
+    ]
     return [(text.get_text(), text.get_window_extent(canvas.get_renderer())) for text in shown]
 
 
@@ -64,12 +110,18 @@ def test_no_text_is_cut_or_overlaps(name):
     canvas = fig.bbox
     boxes = texts(fig)
     for words, box in boxes:
-        assert box.x0 >= canvas.x0 - 1 and box.x1 <= canvas.x1 + 1 and box.y0 >= canvas.y0 - 1 and box.y1 <= canvas.y1 + 1, \
-            f"{words!r} is cut: {box} leaves {canvas}"
+        assert (
+            box.x0 >= canvas.x0 - 1
+            and box.x1 <= canvas.x1 + 1
+            and box.y0 >= canvas.y0 - 1
+            and box.y1 <= canvas.y1 + 1
+        ), f"{words!r} is cut: {box} leaves {canvas}"
     for (words, box), (others, other) in itertools.combinations(boxes, 2):
         width = min(box.x1, other.x1) - max(box.x0, other.x0)
         height = min(box.y1, other.y1) - max(box.y0, other.y0)
-        assert width <= 1 or height <= 1, f"{words!r} and {others!r} overlap by {width:.0f} x {height:.0f} pixels"
+        assert width <= 1 or height <= 1, (
+            f"{words!r} and {others!r} overlap by {width:.0f} x {height:.0f} pixels"
+        )
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -78,7 +130,9 @@ def test_labels_title_caption_and_words_for_a_screen_reader(name):
     title, caption = (" ".join(text.split()) for text in (fig.get_suptitle(), fig.get_supxlabel()))
     assert (title, caption) in [(TITLE, " ".join(CAPTION.split())), ("Short", "Short.")]
     if name.startswith("image_rows"):
-        assert all(fig.axes[i].get_ylabel() for i in range(0, len(fig.axes), max(1, len(fig.axes) // 2)))
+        assert all(
+            fig.axes[i].get_ylabel() for i in range(0, len(fig.axes), max(1, len(fig.axes) // 2))
+        )
     else:
         assert all(ax.get_ylabel() for ax in fig.axes)
         assert name.startswith("bars") or all(ax.get_xlabel() for ax in fig.axes)
@@ -89,7 +143,9 @@ def test_labels_title_caption_and_words_for_a_screen_reader(name):
 
 
 def test_images_are_drawn_as_they_are():
-    fig = plots.image_rows({"original": IMAGES, "shorter": IMAGES[:2]}, "t", "c", columns=list("abcdefghij"))
+    fig = plots.image_rows(
+        {"original": IMAGES, "shorter": IMAGES[:2]}, "t", "c", columns=list("abcdefghij")
+    )
     first = fig.axes[0].images[0]
     assert first.get_interpolation() == "nearest" and first.get_clim() == (0, 1)
     assert np.allclose(first.get_array(), IMAGES[0, 0])
@@ -97,12 +153,15 @@ def test_images_are_drawn_as_they_are():
     assert [ax.get_title() for ax in fig.axes[:10]] == list("abcdefghij")
 
 
-@pytest.mark.parametrize("rows, columns, message", [
-    ({"wrong": torch.rand(10, 784)}, None, r"row 'wrong' must hold images .* got \(10, 784\)"),
-    ({"colour": torch.rand(10, 3, 28, 28)}, None, "row 'colour' must hold images"),
-    ({"none": torch.rand(0, 1, 28, 28)}, None, "row 'none' must hold images"),
-    ({"original": IMAGES}, ["a", "b"], "10 images, got 2 labels"),
-])
+@pytest.mark.parametrize(
+    "rows, columns, message",
+    [
+        ({"wrong": torch.rand(10, 784)}, None, r"row 'wrong' must hold images .* got \(10, 784\)"),
+        ({"colour": torch.rand(10, 3, 28, 28)}, None, "row 'colour' must hold images"),
+        ({"none": torch.rand(0, 1, 28, 28)}, None, "row 'none' must hold images"),
+        ({"original": IMAGES}, ["a", "b"], "10 images, got 2 labels"),
+    ],
+)
 def test_wrong_rows_are_refused(rows, columns, message):
     with pytest.raises(ValueError, match=message):
         plots.image_rows(rows, "t", "c", columns=columns)
@@ -110,12 +169,28 @@ def test_wrong_rows_are_refused(rows, columns, message):
 
 def test_bands_and_levels():
     runs = np.array([[1.0, 2.0], [3.0, 6.0]])
-    fig = plots.lines([0, 1], {"chapter": runs, "PCA": [1, 1]}, "t", "c", xlabel="x", ylabel="y", levels={"mean image": 0.5})
+    fig = plots.lines(
+        [0, 1],
+        {"chapter": runs, "PCA": [1, 1]},
+        "t",
+        "c",
+        xlabel="x",
+        ylabel="y",
+        levels={"mean image": 0.5},
+    )
     mean, flat, level = fig.axes[0].lines
-    assert list(mean.get_ydata()) == [2, 4] and list(flat.get_ydata()) == [1, 1] and set(level.get_ydata()) == {0.5}
+    assert (
+        list(mean.get_ydata()) == [2, 4]
+        and list(flat.get_ydata()) == [1, 1]
+        and set(level.get_ydata()) == {0.5}
+    )
     band = fig.axes[0].collections[0].get_paths()[0].vertices
     assert band[:, 1].max() == pytest.approx(4 + 8**0.5), "one standard deviation, of a sample"
-    assert [text.get_text() for text in fig.axes[0].get_legend().get_texts()] == ["chapter", "PCA", "mean image"]
+    assert [text.get_text() for text in fig.axes[0].get_legend().get_texts()] == [
+        "chapter",
+        "PCA",
+        "mean image",
+    ]
 
 
 def test_logarithmic_axes_have_plain_numbers():
@@ -134,5 +209,8 @@ def test_series_are_told_apart_in_grey():
     looks = plots._looks(["chapter", "linear", "leaky", "centred", "nameless", "other"])
     assert len({look["marker"] for look in looks}) == len(looks)
     assert len({(look["color"], look["linestyle"]) for look in looks}) == len(looks)
-    assert plots.colour("DAE, p = .5") == plots.PALETTE["DAE"] and plots.colour("chapter, seed 3") == plots.PALETTE["chapter"]
+    assert (
+        plots.colour("DAE, p = .5") == plots.PALETTE["DAE"]
+        and plots.colour("chapter, seed 3") == plots.PALETTE["chapter"]
+    )
     assert plots.colour("nameless") == plots.PALETTE["baseline"]

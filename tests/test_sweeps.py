@@ -1,4 +1,7 @@
-"""Sweeps: every run once, whatever is killed, widened, changed or broken; one process, several, or a cluster."""
+"""Sweeps: every run once, whatever is killed, widened, changed or broken.
+
+In one process, in several, and on a cluster.
+"""
 
 import json
 import os
@@ -45,11 +48,21 @@ def trained(monkeypatch):
 
 def test_one_row_for_each_run():
     table = latent_sweep(dense_autoencoder, [8, 2], [1, 0], DATA, epochs=2)
-    assert table[["dataset", "latent_dim", "seed"]].values.tolist() == [["patterns", d, s] for d in (2, 8) for s in (0, 1)]
-    assert (table["error"] == "").all() and (table["train_images"] == 600).all() and table[ERRORS].notna().all().all()
-    assert (table["halfway_error"] > table["validation_error"]).all(), "two epochs are better than one"
+    assert table[["dataset", "latent_dim", "seed"]].values.tolist() == [
+        ["patterns", d, s] for d in (2, 8) for s in (0, 1)
+    ]
+    assert (
+        (table["error"] == "").all()
+        and (table["train_images"] == 600).all()
+        and table[ERRORS].notna().all().all()
+    )
+    assert (table["halfway_error"] > table["validation_error"]).all(), (
+        "two epochs are better than one"
+    )
     assert table["psnr"].between(3, 40).all() and table["dead_units"].between(0, 8).all()
-    assert (table["test_error"] - table["clean_error"]).abs().max() > 1e-4, "corruption on and off give two numbers"
+    assert (table["test_error"] - table["clean_error"]).abs().max() > 1e-4, (
+        "corruption on and off give two numbers"
+    )
 
 
 def test_a_table_does_not_depend_on_what_ran_before():
@@ -69,7 +82,13 @@ def test_side_by_side_gives_the_numbers_of_single_runs():
 
 def test_an_interrupted_sweep_goes_on_and_a_wider_one_adds(tmp_path, trained, monkeypatch):
     real = sweeps.fit
-    monkeypatch.setattr(sweeps, "fit", lambda *a, **k: real(*a, **k) if len(trained) < 3 else (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        sweeps,
+        "fit",
+        lambda *a, **k: (
+            real(*a, **k) if len(trained) < 3 else (_ for _ in ()).throw(KeyboardInterrupt)
+        ),
+    )
     with pytest.raises(KeyboardInterrupt):
         latent_sweep(dense_autoencoder, [2, 4], [0, 1], DATA, epochs=1, store=tmp_path)
     assert len(list(tmp_path.glob("*.json"))) == 2 and trained == [(4, 0), (2, 0), (4, 1)]
@@ -80,7 +99,9 @@ def test_an_interrupted_sweep_goes_on_and_a_wider_one_adds(tmp_path, trained, mo
     trained.clear()
     wider = latent_sweep(dense_autoencoder, [2, 4, 6], [0, 1, 2], DATA, epochs=1, store=tmp_path)
     assert sorted(trained) == [(2, 2), (4, 2), (6, 0), (6, 1), (6, 2)] and len(wider) == 9
-    assert not [path for path in tmp_path.iterdir() if path.suffix != ".json"], "nothing but results is left behind"
+    assert not [path for path in tmp_path.iterdir() if path.suffix != ".json"], (
+        "nothing but results is left behind"
+    )
 
 
 def test_ctrl_c_in_the_middle_of_a_run_keeps_no_half_result(tmp_path):
@@ -93,7 +114,9 @@ def test_ctrl_c_in_the_middle_of_a_run_keeps_no_half_result(tmp_path):
         return Dropout(0.5)(images)
 
     with pytest.raises(KeyboardInterrupt):
-        latent_sweep(dense_autoencoder, [2], [0], DATA, epochs=50, corruptor=interrupted, store=tmp_path)
+        latent_sweep(
+            dense_autoencoder, [2], [0], DATA, epochs=50, corruptor=interrupted, store=tmp_path
+        )
     assert len(calls) == 8 and not list(tmp_path.iterdir())
 
 
@@ -101,11 +124,28 @@ def cured(latent_dim):
     return dense_autoencoder(latent_dim, nn.LeakyReLU())
 
 
-@pytest.mark.parametrize("change", [{"epochs": 2}, {"lr": 2e-3}, {"batch_size": 64}, {"corruptor": Masking(0.5)}, {"corruptor": Dropout(0.4)},
-                                    {"build": cured}, {"datasets": {"patterns": (DATA["patterns"][0] * 0.99, *DATA["patterns"][1:])}}],
-                         ids=lambda change: next(iter(change)))
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epochs": 2},
+        {"lr": 2e-3},
+        {"batch_size": 64},
+        {"corruptor": Masking(0.5)},
+        {"corruptor": Dropout(0.4)},
+        {"build": cured},
+        {"datasets": {"patterns": (DATA["patterns"][0] * 0.99, *DATA["patterns"][1:])}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
 def test_a_changed_setting_never_finds_an_old_result(tmp_path, trained, change):
-    settings = {"build": dense_autoencoder, "dims": [2], "seeds": [0], "datasets": DATA, "epochs": 1, "store": tmp_path}
+    settings = {
+        "build": dense_autoencoder,
+        "dims": [2],
+        "seeds": [0],
+        "datasets": DATA,
+        "epochs": 1,
+        "store": tmp_path,
+    }
     latent_sweep(**settings)
     latent_sweep(**settings)
     assert trained == [(2, 0)]
@@ -122,10 +162,17 @@ def test_a_failed_run_is_a_row_and_the_others_go_on(tmp_path, trained):
             nn.init.constant_(model[1].linear.bias, float("nan"))
         return model
 
-    table = latent_sweep(fragile, [2, 4, 6], [0], DATA, epochs=1, together=6, store=tmp_path).set_index("latent_dim")
-    assert table.loc[4, "error"] == "MemoryError: too wide for me" and "FloatingPointError" in table.loc[6, "error"]
+    table = latent_sweep(
+        fragile, [2, 4, 6], [0], DATA, epochs=1, together=6, store=tmp_path
+    ).set_index("latent_dim")
+    assert (
+        table.loc[4, "error"] == "MemoryError: too wide for me"
+        and "FloatingPointError" in table.loc[6, "error"]
+    )
     assert table.loc[2, "error"] == "" and table.loc[2, "test_error"] > 0
-    assert [json.loads(path.read_text())["latent_dim"] for path in tmp_path.glob("*.json")] == [2], "failures are tried again next time"
+    assert [json.loads(path.read_text())["latent_dim"] for path in tmp_path.glob("*.json")] == [
+        2
+    ], "failures are tried again next time"
     assert summary(table.reset_index())["latent_dim"].tolist() == [2]
 
 
@@ -134,10 +181,14 @@ def test_corruption_that_is_switched_off_is_noticed():
     assert "eval mode" in table["error"][0]
 
 
-@pytest.mark.parametrize("nothing", [{"dims": []}, {"seeds": []}, {"datasets": {}}, {"epochs": 0}], ids=str)
+@pytest.mark.parametrize(
+    "nothing", [{"dims": []}, {"seeds": []}, {"datasets": {}}, {"epochs": 0}], ids=str
+)
 def test_a_sweep_over_nothing_is_refused(nothing):
     with pytest.raises(ValueError):
-        latent_sweep(**({"build": dense_autoencoder, "dims": [2], "seeds": [0], "datasets": DATA} | nothing))
+        latent_sweep(
+            **({"build": dense_autoencoder, "dims": [2], "seeds": [0], "datasets": DATA} | nothing)
+        )
 
 
 def test_two_processes_give_the_numbers_of_one(tmp_path):
@@ -150,7 +201,12 @@ def test_two_processes_give_the_numbers_of_one(tmp_path):
 def test_a_cluster_that_loses_a_worker_finishes_each_run_once(tmp_path):
     distributed = pytest.importorskip("distributed")
     dims, seeds, at_kill = [2, 3, 4, 5, 6, 7, 8, 9], [0, 1, 2], []
-    with distributed.LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=None) as cluster, distributed.Client(cluster) as client:
+    with (
+        distributed.LocalCluster(
+            n_workers=3, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
 
         def kill_a_busy_worker():
             while len(done := list(tmp_path.glob("*.json"))) < len(dims) * len(seeds) // 3:
@@ -166,15 +222,34 @@ def test_a_cluster_that_loses_a_worker_finishes_each_run_once(tmp_path):
             table = latent_sweep(dense_autoencoder, dims, seeds, DATA, epochs=6, store=tmp_path)
         killer.join(10)
         pids = set(client.run(os.getpid).values())
-    assert at_kill and at_kill[0] not in pids and at_kill[1] < len(table), "a worker died while runs were still to come"
-    assert table[["latent_dim", "seed"]].values.tolist() == [[d, s] for d in dims for s in seeds] and (table["error"] == "").all()
+    assert at_kill and at_kill[0] not in pids and at_kill[1] < len(table), (
+        "a worker died while runs were still to come"
+    )
+    assert (
+        table[["latent_dim", "seed"]].values.tolist() == [[d, s] for d in dims for s in seeds]
+        and (table["error"] == "").all()
+    )
     assert len(list(tmp_path.glob("*.json"))) == len(table)
     expected = latent_sweep(dense_autoencoder, dims[:2], seeds, DATA, epochs=6)
-    pd.testing.assert_frame_equal(table[table["latent_dim"] <= 3][ERRORS].reset_index(drop=True), expected[ERRORS], rtol=1e-4)
+    pd.testing.assert_frame_equal(
+        table[table["latent_dim"] <= 3][ERRORS].reset_index(drop=True), expected[ERRORS], rtol=1e-4
+    )
 
 
 def test_summary_is_mean_and_standard_error():
-    table = pd.DataFrame({"dataset": "a", "latent_dim": [8, 8, 8, 16], "validation_error": [1.0, 2.0, 3.0, 5.0], "error": ["", "", None, "broken"]})
+    table = pd.DataFrame(
+        {
+            "dataset": "a",
+            "latent_dim": [8, 8, 8, 16],
+            "validation_error": [1.0, 2.0, 3.0, 5.0],
+            "error": ["", "", None, "broken"],
+        }
+    )
     row = summary(table).iloc[0]
-    assert len(summary(table)) == 1 and row["mean"] == 2 and row["deviation"] == pytest.approx(1) and row["runs"] == 3
+    assert (
+        len(summary(table)) == 1
+        and row["mean"] == 2
+        and row["deviation"] == pytest.approx(1)
+        and row["runs"] == 3
+    )
     assert row["standard_error"] == pytest.approx(3**-0.5)

@@ -1,4 +1,4 @@
-"""The training loop: what it computes, what it says when something is wrong, and that nothing is lost when it dies."""
+"""The training loop: what it computes, what it says when something is wrong, what survives."""
 
 import io
 import os
@@ -38,7 +38,10 @@ def fresh(build=lambda: models.dense_autoencoder(10)):
 
 
 def same(a: nn.Module, b: nn.Module) -> bool:
-    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+    return all(
+        torch.equal(x, y)
+        for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    )
 
 
 def plain_loop(model, epochs, batch_size=128, lr=1e-3, seed=0):
@@ -69,7 +72,9 @@ def test_reproducible_and_seeded():
     runs = {}
     for name, seed in [("a", 0), ("b", 0), ("c", 1)]:
         runs[name] = fresh()
-        training.fit(runs[name], IMAGES, losses.denoising(corruption.Dropout(0.5)), epochs=2, seed=seed)
+        training.fit(
+            runs[name], IMAGES, losses.denoising(corruption.Dropout(0.5)), epochs=2, seed=seed
+        )
     assert same(runs["a"], runs["b"]) and not same(runs["a"], runs["c"])
 
 
@@ -77,7 +82,14 @@ def test_validation_and_on_epoch_leave_the_training_as_it_is():
     loss = losses.denoising(corruption.Masking(0.5))
     a, b = fresh(), fresh()
     training.fit(a, IMAGES, loss, epochs=2)
-    history = training.fit(b, IMAGES, loss, epochs=2, validation=IMAGES[:50], on_epoch=lambda model, history: torch.rand(7))
+    history = training.fit(
+        b,
+        IMAGES,
+        loss,
+        epochs=2,
+        validation=IMAGES[:50],
+        on_epoch=lambda model, history: torch.rand(7),
+    )
     assert same(a, b) and len(history.validation_loss) == 2
 
 
@@ -90,7 +102,9 @@ def test_validation_is_in_eval_mode_with_the_same_noise():
 
     model = fresh()
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-30)
-    history = training.fit(model, IMAGES, loss, epochs=2, validation=IMAGES[:50], optimizer=optimizer)
+    history = training.fit(
+        model, IMAGES, loss, epochs=2, validation=IMAGES[:50], optimizer=optimizer
+    )
     assert history.validation_loss[0] == history.validation_loss[1]
     assert modes == [False, False] + [True, True, True, False] * 2  # both sets are tried out first
 
@@ -109,9 +123,13 @@ def test_own_optimizer_goes_on_over_two_calls():
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
         for epochs in parts:
             training.fit(model, IMAGES, epochs=epochs, batch_size=300, optimizer=optimizer)
-    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(whole.parameters(), halves.parameters()))
+    assert all(
+        torch.allclose(a, b, atol=1e-6) for a, b in zip(whole.parameters(), halves.parameters())
+    )
     assert all(p.is_contiguous() for p in halves.parameters())
-    assert all(value.is_contiguous() for state in optimizer.state.values() for value in state.values())
+    assert all(
+        value.is_contiguous() for state in optimizer.state.values() for value in state.values()
+    )
 
 
 def test_frozen_parameters_and_statistics_stay():
@@ -119,7 +137,13 @@ def test_frozen_parameters_and_statistics_stay():
     before = {name: value.clone() for name, value in body.state_dict().items()}
     classifier = nn.Sequential(body.requires_grad_(False), nn.Linear(4 * 26 * 26, 10))
     head = classifier[1].weight.clone()
-    history = training.fit(classifier, (IMAGES, LABELS), losses.classification, epochs=2, validation=(IMAGES[:20], LABELS[:20]))
+    history = training.fit(
+        classifier,
+        (IMAGES, LABELS),
+        losses.classification,
+        epochs=2,
+        validation=(IMAGES[:20], LABELS[:20]),
+    )
     assert all(torch.equal(before[name], value) for name, value in body.state_dict().items())
     assert not torch.equal(head, classifier[1].weight) and len(history) == 2
 
@@ -127,21 +151,52 @@ def test_frozen_parameters_and_statistics_stay():
 def test_image_sets_features_and_losses_of_ones_own():
     data = SimpleNamespace(images=IMAGES, labels=LABELS)
     head = fresh(lambda: nn.Linear(784, 10))
-    assert training.fit(head, (IMAGES.flatten(1) * 5 - 1, LABELS), losses.classification, epochs=1).train_loss[0] > 0
-    assert training.fit(fresh(), data, lambda model, images, labels: (model(images) - images).abs().mean(), epochs=1).train_loss[0] > 0
+    assert (
+        training.fit(
+            head, (IMAGES.flatten(1) * 5 - 1, LABELS), losses.classification, epochs=1
+        ).train_loss[0]
+        > 0
+    )
+    assert (
+        training.fit(
+            fresh(),
+            data,
+            lambda model, images, labels: (model(images) - images).abs().mean(),
+            epochs=1,
+        ).train_loss[0]
+        > 0
+    )
 
 
 def test_schedules():
-    history = training.fit(fresh(), IMAGES, epochs=4, lr=0.01, schedule=lambda o: torch.optim.lr_scheduler.StepLR(o, 2, gamma=0.1))
+    history = training.fit(
+        fresh(),
+        IMAGES,
+        epochs=4,
+        lr=0.01,
+        schedule=lambda o: torch.optim.lr_scheduler.StepLR(o, 2, gamma=0.1),
+    )
     assert history.learning_rate == pytest.approx([0.01, 0.01, 0.001, 0.001])
-    history = training.fit(fresh(), IMAGES, epochs=5, optimizer=torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1), validation=IMAGES,
-                           schedule=lambda o: torch.optim.lr_scheduler.ReduceLROnPlateau(o, patience=0, factor=0.5))
+    history = training.fit(
+        fresh(),
+        IMAGES,
+        epochs=5,
+        optimizer=torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1),
+        validation=IMAGES,
+        schedule=lambda o: torch.optim.lr_scheduler.ReduceLROnPlateau(o, patience=0, factor=0.5),
+    )
     assert history.learning_rate[0] == 0.1 and history.learning_rate[-1] < 0.1
 
 
 def test_history_as_table_and_figure():
     history = training.fit(fresh(), IMAGES, epochs=2, validation=IMAGES)
-    assert list(history.table().columns) == ["epoch", "train_loss", "validation_loss", "seconds", "learning_rate"]
+    assert list(history.table().columns) == [
+        "epoch",
+        "train_loss",
+        "validation_loss",
+        "seconds",
+        "learning_rate",
+    ]
     assert "validation_loss" not in training.fit(fresh(), IMAGES, epochs=1).table()
     assert history.plot("Title", "Caption").get_suptitle() == "Title"
 
@@ -150,30 +205,44 @@ def test_switches_are_put_back():
     torch.set_float32_matmul_precision("high")
     try:
         with speed.switched_on(torch.device("cpu")):
-            assert torch.get_float32_matmul_precision() == ("medium" if speed.has_bf16() else "high")
+            assert torch.get_float32_matmul_precision() == (
+                "medium" if speed.has_bf16() else "high"
+            )
         assert torch.get_float32_matmul_precision() == "high"
     finally:
         torch.set_float32_matmul_precision("highest")
 
 
-# ---------------------------------------------------------------------------------------------- what goes wrong, in words
+# --- what goes wrong, in words
 
-@pytest.mark.parametrize(("data", "arguments", "words"), [
-    (IMAGES * 255, {}, r"pixels must lie in \[0, 1\], found 0 to 255"),
-    ((IMAGES * 255).byte(), {}, "float32 tensor.* got a torch.uint8 tensor"),
-    (IMAGES.numpy(), {}, "got a ndarray"),
-    (IMAGES[:0], {}, "no image"),
-    (IMAGES / 0, {}, "NaN or infinite"),
-    ((IMAGES, LABELS[:7]), {}, "300 images but 7 labels"),
-    (IMAGES[..., :20], {}, r"images of shape \(2, 1, 28, 20\)"),
-    (IMAGES, {"validation": IMAGES * 2}, "validation: pixels"),
-    (IMAGES, {"validation": IMAGES[..., :20]}, r"validation: .*\(2, 1, 28, 20\)"),
-    (IMAGES, {"epochs": 0}, "epochs must be a positive integer, got 0"),
-    (IMAGES, {"batch_size": 12.5}, "batch_size must be a positive integer, got 12.5"),
-    (IMAGES, {"lr": -1}, "learning rate, must be a positive number, got -1"),
-    (IMAGES, {"loss": lambda model, images, labels: model(images)}, "must return one number"),
-    ((IMAGES, LABELS), {"loss": lambda model, images, labels: F.cross_entropy(model[0](images)[:, :9], labels)}, "9"),
-])
+
+@pytest.mark.parametrize(
+    ("data", "arguments", "words"),
+    [
+        (IMAGES * 255, {}, r"pixels must lie in \[0, 1\], found 0 to 255"),
+        ((IMAGES * 255).byte(), {}, "float32 tensor.* got a torch.uint8 tensor"),
+        (IMAGES.numpy(), {}, "got a ndarray"),
+        (IMAGES[:0], {}, "no image"),
+        (IMAGES / 0, {}, "NaN or infinite"),
+        ((IMAGES, LABELS[:7]), {}, "300 images but 7 labels"),
+        (IMAGES[..., :20], {}, r"images of shape \(2, 1, 28, 20\)"),
+        (IMAGES, {"validation": IMAGES * 2}, "validation: pixels"),
+        (IMAGES, {"validation": IMAGES[..., :20]}, r"validation: .*\(2, 1, 28, 20\)"),
+        (IMAGES, {"epochs": 0}, "epochs must be a positive integer, got 0"),
+        (IMAGES, {"batch_size": 12.5}, "batch_size must be a positive integer, got 12.5"),
+        (IMAGES, {"lr": -1}, "learning rate, must be a positive number, got -1"),
+        (IMAGES, {"loss": lambda model, images, labels: model(images)}, "must return one number"),
+        (
+            (IMAGES, LABELS),
+            {
+                "loss": lambda model, images, labels: F.cross_entropy(
+                    model[0](images)[:, :9], labels
+                )
+            },
+            "9",
+        ),
+    ],
+)
 def test_mistakes_are_said_before_the_first_step(data, arguments, words):
     model = fresh()
     with pytest.raises(ValueError, match=words):
@@ -193,9 +262,13 @@ def test_nan_names_epoch_batch_and_rate():
 
     def loss(model, images, labels):
         calls.append(1)
-        return F.mse_loss(model(images), images) * (float("nan") if len(calls) == 1 + 30 + 8 else 1)  # one call tries it out
+        return F.mse_loss(model(images), images) * (
+            float("nan") if len(calls) == 1 + 30 + 8 else 1
+        )  # one call tries it out
 
-    with pytest.raises(FloatingPointError, match="became nan in epoch 2, batch 8, at learning rate 0.002"):
+    with pytest.raises(
+        FloatingPointError, match="became nan in epoch 2, batch 8, at learning rate 0.002"
+    ):
         training.fit(fresh(), IMAGES, loss, epochs=3, batch_size=10, lr=0.002)
     assert torch.get_float32_matmul_precision() == "highest"
 
@@ -222,14 +295,25 @@ def test_progress_only_when_wanted(capsys, monkeypatch):
     assert re.search(r"epoch 2/2: 100%.*600/600 .*images/s, loss 0\.\d+, validation 0\.\d+", shown)
 
 
-# ------------------------------------------------------------------------------------------------------- nothing is lost
+# --- nothing is lost
 
-SETTINGS = {"epochs": 6, "batch_size": 100, "validation": IMAGES[:50], "loss": losses.denoising(corruption.Dropout(0.5))}
-BUILDS = {"dense": lambda: models.dense_autoencoder(10), "conv": models.conv_autoencoder,
-          "resnet": lambda: models.resnet_autoencoder(4)}
+SETTINGS = {
+    "epochs": 6,
+    "batch_size": 100,
+    "validation": IMAGES[:50],
+    "loss": losses.denoising(corruption.Dropout(0.5)),
+}
+BUILDS = {
+    "dense": lambda: models.dense_autoencoder(10),
+    "conv": models.conv_autoencoder,
+    "resnet": lambda: models.resnet_autoencoder(4),
+}
 
 
-MORE = {"plain": {}, "schedule": {"schedule": lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 6)}}
+MORE = {
+    "plain": {},
+    "schedule": {"schedule": lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 6)},
+}
 
 
 @pytest.mark.parametrize("build", BUILDS)
@@ -260,7 +344,12 @@ def test_finished_training_only_loads(tmp_path):
     path, model = tmp_path / "a.ckpt", fresh()
     expected = training.fit(model, IMAGES, checkpoint=path, **SETTINGS)
     again = fresh()
-    assert training.fit(again, IMAGES, checkpoint=path, on_epoch=lambda *_: pytest.fail("trained"), **SETTINGS) == expected
+    assert (
+        training.fit(
+            again, IMAGES, checkpoint=path, on_epoch=lambda *_: pytest.fail("trained"), **SETTINGS
+        )
+        == expected
+    )
     assert same(model, again)
     longer, whole = fresh(), fresh()
     training.fit(longer, IMAGES, checkpoint=path, **SETTINGS | {"epochs": 8})
@@ -268,20 +357,23 @@ def test_finished_training_only_loads(tmp_path):
     assert same(longer, whole)
 
 
-@pytest.mark.parametrize(("changed", "words"), [
-    ({"batch_size": 50}, r"batch_size \(100 there, 50 here\)"),
-    ({"seed": 1}, r"seed \(0 there, 1 here\)"),
-    ({"lr": 0.1}, "optimizer"),
-    ({"loss": losses.reconstruction}, "loss"),
-    ({"loss": losses.denoising(corruption.Dropout(0.1))}, "loss"),
-    ({"loss": losses.denoising(lambda images: images * 0.5)}, "loss"),
-    ({"validation": None}, "validation"),
-    ({"epochs": 2}, "holds 6 epochs, more than 2"),
-    ({"schedule": lambda o: torch.optim.lr_scheduler.StepLR(o, 2)}, "schedule"),
-    ({"model": lambda: models.dense_autoencoder(11)}, "model"),
-    ({"model": lambda: models.dense_autoencoder(10, activation=nn.Identity())}, "model"),
-    ({"data": IMAGES[:200]}, "data"),
-])
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"batch_size": 50}, r"batch_size \(100 there, 50 here\)"),
+        ({"seed": 1}, r"seed \(0 there, 1 here\)"),
+        ({"lr": 0.1}, "optimizer"),
+        ({"loss": losses.reconstruction}, "loss"),
+        ({"loss": losses.denoising(corruption.Dropout(0.1))}, "loss"),
+        ({"loss": losses.denoising(lambda images: images * 0.5)}, "loss"),
+        ({"validation": None}, "validation"),
+        ({"epochs": 2}, "holds 6 epochs, more than 2"),
+        ({"schedule": lambda o: torch.optim.lr_scheduler.StepLR(o, 2)}, "schedule"),
+        ({"model": lambda: models.dense_autoencoder(11)}, "model"),
+        ({"model": lambda: models.dense_autoencoder(10, activation=nn.Identity())}, "model"),
+        ({"data": IMAGES[:200]}, "data"),
+    ],
+)
 def test_checkpoint_of_another_training_is_refused(tmp_path, changed, words):
     path = tmp_path / "a.ckpt"
     training.fit(fresh(), IMAGES, checkpoint=path, **SETTINGS)
@@ -290,10 +382,15 @@ def test_checkpoint_of_another_training_is_refused(tmp_path, changed, words):
     start = {name: value.clone() for name, value in model.state_dict().items()}
     with pytest.raises(ValueError, match=f"a.ckpt.*{words}.*another file or delete"):
         training.fit(model, changed.pop("data", IMAGES), checkpoint=path, **SETTINGS | changed)
-    assert path.read_bytes() == before and all(torch.equal(value, start[name]) for name, value in model.state_dict().items())
+    assert path.read_bytes() == before and all(
+        torch.equal(value, start[name]) for name, value in model.state_dict().items()
+    )
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:-100], lambda b: b"", lambda b: b[:5000] + bytes([b[5000] ^ 1]) + b[5001:]])
+@pytest.mark.parametrize(
+    "damage",
+    [lambda b: b[:-100], lambda b: b"", lambda b: b[:5000] + bytes([b[5000] ^ 1]) + b[5001:]],
+)
 def test_damaged_checkpoint_is_set_aside(tmp_path, damage):
     path = tmp_path / "a.ckpt"
     training.fit(fresh(), IMAGES, checkpoint=path, **SETTINGS)
@@ -305,7 +402,9 @@ def test_damaged_checkpoint_is_set_aside(tmp_path, damage):
 
 
 def test_full_disk_does_not_stop_the_training(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(
+        os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    )
     with pytest.warns(UserWarning, match="could not be written .*No space left"):
         history = training.fit(fresh(), IMAGES, epochs=2, checkpoint=tmp_path / "a.ckpt")
     assert len(history) == 2 and not list(tmp_path.iterdir())
@@ -317,11 +416,13 @@ def test_checkpoint_opens_with_torch_load(tmp_path):
     state = torch.load(tmp_path / "a.ckpt", weights_only=True)
     assert state["history"]["train_loss"] == history.train_loss
     fresh().load_state_dict(state["model"])
-    assert all(torch.equal(value, state["model"][name]) for name, value in model.state_dict().items())
+    assert all(
+        torch.equal(value, state["model"][name]) for name, value in model.state_dict().items()
+    )
 
 
 def test_a_flipped_bit_is_found_or_harmless(tmp_path):
-    """Forty random bits, each in a copy of its own: either the damage is found, or what is read is what was written."""
+    """Forty random bits, each in a copy: found, or what is read is what was written."""
     path, chance = tmp_path / "a.ckpt", random.Random(0)
     training.fit(fresh(lambda: models.dense_autoencoder(2)), IMAGES, epochs=1, checkpoint=path)
     good, harmless = path.read_bytes(), 0
@@ -331,7 +432,10 @@ def test_a_flipped_bit_is_found_or_harmless(tmp_path):
         flipped[bit // 8] ^= 1 << bit % 8
         if checkpoint._is_whole(bytes(flipped)):
             harmless += 1
-            whole, read = (torch.load(io.BytesIO(content), weights_only=True) for content in (good, bytes(flipped)))
+            whole, read = (
+                torch.load(io.BytesIO(content), weights_only=True)
+                for content in (good, bytes(flipped))
+            )
             assert describe(read) == describe(whole)
     assert harmless <= 2
 
@@ -350,7 +454,10 @@ def test_checkpoint_runs_no_code(tmp_path):
 
 
 def test_kill_9_at_twenty_random_moments(tmp_path):
-    """Each child is killed at a random moment; the next goes on. One parent that forks spares each child torch's import."""
+    """Each child is killed at a random moment; the next goes on.
+
+    One parent that forks spares each child torch's import.
+    """
     parent = textwrap.dedent("""
         import os, random, signal, sys, time, torch
         from course_utils import models, training
@@ -361,7 +468,10 @@ def test_kill_9_at_twenty_random_moments(tmp_path):
         def train(epochs, checkpoint):
             torch.manual_seed(0)
             model = models.dense_autoencoder(50)
-            history = training.fit(model, images, epochs=epochs, checkpoint=checkpoint, on_epoch=lambda m, h: os.write(1, b"%d\\n" % len(h)))
+            say = lambda model, history: os.write(1, b"%d\\n" % len(history))
+            history = training.fit(
+                model, images, epochs=epochs, checkpoint=checkpoint, on_epoch=say
+            )
             return [model.state_dict(), history.train_loss]
 
         def child(*arguments):
@@ -379,21 +489,33 @@ def test_kill_9_at_twenty_random_moments(tmp_path):
         for kill in range(20):
             pid = child(120, path)
             time.sleep(chance.uniform(0, five_epochs))
-            os.kill(pid, signal.SIGKILL)  # an ended child waits for its parent, so this finds it, too
+            os.kill(pid, signal.SIGKILL)  # finds an ended child, too: it waits for its parent
             os.waitpid(pid, 0)
         assert os.waitpid(child(120, path), 0)[1] == 0
         print("whole", flush=True)
-        (weights, losses), (theirs, their_losses) = train(120, None), torch.load(path + ".end", weights_only=True)
-        assert losses == their_losses and all(torch.equal(value, theirs[name]) for name, value in weights.items())
+        weights, losses = train(120, None)
+        theirs, their_losses = torch.load(path + ".end", weights_only=True)
+        assert losses == their_losses
+        assert all(torch.equal(value, theirs[name]) for name, value in weights.items())
         print("equal", flush=True)
     """)
-    run = subprocess.run([sys.executable, "-c", parent, str(tmp_path / "a.ckpt")], capture_output=True, text=True, timeout=240)
-    assert run.returncode == 0 and run.stdout.endswith("equal\n") and "damaged" not in run.stderr, run.stdout[-500:] + run.stderr
+    run = subprocess.run(
+        [sys.executable, "-c", parent, str(tmp_path / "a.ckpt")],
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert run.returncode == 0 and run.stdout.endswith("equal\n") and "damaged" not in run.stderr, (
+        run.stdout[-500:] + run.stderr
+    )
     epochs = [int(epoch) for epoch in run.stdout.split("start")[1].split("whole")[0].split()]
-    assert epochs == sorted(set(epochs)) and epochs[-1] == 120  # none twice; one may be written, but killed before it was said
+    assert (
+        epochs == sorted(set(epochs)) and epochs[-1] == 120
+    )  # none twice; one may be written, but killed before it was said
 
 
-# ------------------------------------------------------------------------------------------------------- shipped weights
+# --- shipped weights
+
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in pretrained.FOLDER.glob("*.json")))
 def test_shipped_weights_give_the_error_on_their_card(full_data, name):
@@ -403,10 +525,20 @@ def test_shipped_weights_give_the_error_on_their_card(full_data, name):
     recipe, card = make_weights.RECIPES[name], pretrained.card(name)
     images = load_images(recipe.dataset, "test").images
     model = pretrained.load(name)
-    assert not model.training and make_weights.error(model, images, recipe.corruptor) == pytest.approx(card["test_error"], rel=1e-4)
+    assert not model.training and make_weights.error(
+        model, images, recipe.corruptor
+    ) == pytest.approx(card["test_error"], rel=1e-4)
     history = pretrained.history(name)
-    assert len(history) == card["epochs"] and {"train_loss", "validation_loss"} <= set(history) and card["training_seconds"] > 0
-    assert card["bytes"] == (pretrained.FOLDER / f"{name}.safetensors").stat().st_size <= make_weights.LARGEST + 100_000
+    assert (
+        len(history) == card["epochs"]
+        and {"train_loss", "validation_loss"} <= set(history)
+        and card["training_seconds"] > 0
+    )
+    assert (
+        card["bytes"]
+        == (pretrained.FOLDER / f"{name}.safetensors").stat().st_size
+        <= make_weights.LARGEST + 100_000
+    )
 
 
 def test_weights_that_are_not_there_or_damaged(tmp_path, monkeypatch):
@@ -414,7 +546,9 @@ def test_weights_that_are_not_there_or_damaged(tmp_path, monkeypatch):
         pretrained.load("cnov")
     for file in pretrained.FOLDER.glob("conv.*"):
         content = file.read_bytes()
-        (tmp_path / file.name).write_bytes(content[:-1] + b"?" if file.suffix == ".safetensors" else content)
+        (tmp_path / file.name).write_bytes(
+            content[:-1] + b"?" if file.suffix == ".safetensors" else content
+        )
     monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
     with pytest.raises(ValueError, match="conv.safetensors is damaged"):
         pretrained.load("conv")

@@ -1,4 +1,4 @@
-"""The panels: they follow their controls, come back, answer quickly, and leave a picture where no widget runs."""
+"""The panels: they follow their controls, answer quickly, and leave a picture behind."""
 
 import time
 
@@ -22,7 +22,11 @@ def panels():
     autoencoder = dense_autoencoder(6, nn.Identity())
     return {
         "decode": widgets.latent_traversal(autoencoder, IMAGES),
-        "restore": widgets.corrupt_and_restore({"DAE": autoencoder, "control": nn.Identity()}, IMAGES, {"dropout": Dropout, "Gaussian": Gaussian}),
+        "restore": widgets.corrupt_and_restore(
+            {"DAE": autoencoder, "control": nn.Identity()},
+            IMAGES,
+            {"dropout": Dropout, "Gaussian": Gaussian},
+        ),
         "walk": widgets.interpolation(autoencoder, IMAGES),
         "map": widgets.latent_map(Decoder(2), CODES, LABELS, NAMES),
     }
@@ -36,7 +40,9 @@ def test_each_control_changes_the_picture_and_the_sentence_and_back(name):
     panel = PANELS[name]
     for control in panel._controls.values():
         before, words, value = panel._image.value, panel.sentence, control.value
-        control.value = control.options[1] if hasattr(control, "options") else value + 5 * control.step
+        control.value = (
+            control.options[1] if hasattr(control, "options") else value + 5 * control.step
+        )
         assert panel._image.value != before and panel.sentence != words
         control.value = value
         assert panel._image.value == before and panel.sentence == words
@@ -58,14 +64,19 @@ def test_leaves_a_picture_and_words_where_no_widget_runs(name):
     bundle = PANELS[name]._repr_mimebundle_()
     data = bundle[0] if isinstance(bundle, tuple) else bundle
     assert "application/vnd.jupyter.widget-view+json" in data
-    assert "data:image/png;base64," in data["text/html"] and PANELS[name].sentence.split("<")[0][:20] in data["text/html"]
+    assert (
+        "data:image/png;base64," in data["text/html"]
+        and PANELS[name].sentence.split("<")[0][:20] in data["text/html"]
+    )
     assert "Run this cell" in data["text/html"]
 
 
 def test_dead_units_are_marked_and_locked():
     autoencoder = dense_autoencoder(4)
     with torch.no_grad():
-        autoencoder[0].linear.bias[:] = torch.tensor([1e2, 1e2, -1e3, 1e2])  # the third is below zero for every image
+        autoencoder[0].linear.bias[:] = torch.tensor(
+            [1e2, 1e2, -1e3, 1e2]
+        )  # the third is below zero for every image
     sliders = list(widgets.latent_traversal(autoencoder, IMAGES)._controls.values())
     assert [slider.disabled for slider in sliders] == [False, False, True, False]
     assert "dead" in sliders[2].description
@@ -74,11 +85,18 @@ def test_dead_units_are_marked_and_locked():
 def test_sliders_start_at_the_image_and_run_over_the_data():
     autoencoder = dense_autoencoder(3, nn.Identity())
     codes = autoencoder[0](IMAGES).detach()
-    for unit, slider in enumerate(widgets.latent_traversal(autoencoder, IMAGES, start=7)._controls.values()):
+    for unit, slider in enumerate(
+        widgets.latent_traversal(autoencoder, IMAGES, start=7)._controls.values()
+    ):
         assert slider.value == pytest.approx(float(codes[7, unit]), abs=1e-5)
         low, high = float(codes[:, unit].min()), float(codes[:, unit].max())
-        assert low - slider.step <= slider.min <= low + 1e-5 and high - 1e-5 <= slider.max <= high + slider.step
-        steps = (slider.value - slider.min) / slider.step  # a key and its opposite lead back to the start
+        assert (
+            low - slider.step <= slider.min <= low + 1e-5
+            and high - 1e-5 <= slider.max <= high + slider.step
+        )
+        steps = (
+            slider.value - slider.min
+        ) / slider.step  # a key and its opposite lead back to the start
         assert steps == pytest.approx(round(steps), abs=1e-4)
 
 
@@ -89,10 +107,18 @@ def test_live_training_redraws_each_epoch(monkeypatch):
         def update(self, figure):
             shown.append(figure)
 
-    monkeypatch.setattr(widgets, "display", lambda figure, display_id: shown.append(figure) or Handle())
+    monkeypatch.setattr(
+        widgets, "display", lambda figure, display_id: shown.append(figure) or Handle()
+    )
     from course_utils.training import fit
 
-    fit(dense_autoencoder(3), IMAGES, epochs=3, validation=IMAGES, on_epoch=widgets.live_training(IMAGES[:10]))
+    fit(
+        dense_autoencoder(3),
+        IMAGES,
+        epochs=3,
+        validation=IMAGES,
+        on_epoch=widgets.live_training(IMAGES[:10]),
+    )
     assert len(shown) == 3
     assert "After epoch 3" in shown[-1].get_suptitle()
     assert not plt.get_fignums()

@@ -1,7 +1,8 @@
 """Training that survives: the whole state of a training in one file, always the old or the new one.
 
-The file is what ``torch.save`` makes, so ``torch.load`` opens it. It is a zip, and each part of a zip
-has a checksum (CRC-32), by which damage is found. Nothing in it can run code (``weights_only=True``).
+The file is what ``torch.save`` makes, so ``torch.load`` opens it. It is a zip, and each part of a
+zip has a checksum (CRC-32), by which damage is found. Nothing in it can run code
+(``weights_only=True``).
 """
 
 from __future__ import annotations
@@ -85,9 +86,7 @@ def resume(
         )
     done = len(state["history"]["train_loss"])
     if done > epochs:
-        raise ValueError(
-            f"the checkpoint {path} holds {done} epochs, more than {epochs}. {advice}"
-        )
+        raise ValueError(f"the checkpoint {path} holds {done} epochs, more than {epochs}. {advice}")
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     if scheduler:
@@ -105,8 +104,9 @@ def settings(
 ) -> dict:  # fmt: skip
     """What must be the same for a training to be the same: plain values that the file keeps."""
     rule = scheduler.state_dict() if scheduler else {}
+    shapes = [(name, *value.shape) for name, value in model.state_dict().items()]
     return {
-        "model": f"{printed(model)} {[(n, *value.shape) for n, value in model.state_dict().items()]}",
+        "model": f"{printed(model)} {shapes}",
         "frozen parameters": [n for n, p in model.named_parameters() if not p.requires_grad],
         "loss": digest(describe(loss).encode()),
         "optimizer": f"{type(optimizer).__name__} {optimizer.defaults}",
@@ -156,7 +156,9 @@ def _read(path: Path) -> dict | None:
 def _is_whole(content: bytes) -> bool:
     """Whether it is a zip from its first byte on, whose parts all have their right checksum."""
     try:
-        return content[:4] == b"PK\x03\x04" and zipfile.ZipFile(io.BytesIO(content)).testzip() is None
+        return (
+            content[:4] == b"PK\x03\x04" and zipfile.ZipFile(io.BytesIO(content)).testzip() is None
+        )
     except (zipfile.BadZipFile, EOFError, OSError, ValueError, RuntimeError, NotImplementedError):
         return False  # what zipfile says of a damaged table of contents
 

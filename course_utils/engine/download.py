@@ -1,7 +1,10 @@
-"""The full data sets' files: fetched once, checked always. It knows nothing of tensors; `data.py` does.
+"""The full data sets' files: fetched once, checked always.
 
-No file is used unless its SHA-256 is right (a mirror has served MNIST under Fashion-MNIST's name), files appear in the cache at
-once or not at all, and of many processes that start together one fetches and the others wait for it.
+It knows nothing of tensors; `data.py` does.
+
+No file is used unless its SHA-256 is right (a mirror has served MNIST under Fashion-MNIST's name),
+files appear in the cache at once or not at all, and of many processes that start together one
+fetches and the others wait for it.
 """
 
 from __future__ import annotations
@@ -21,35 +24,50 @@ from urllib.request import urlopen
 
 from filelock import FileLock, Timeout
 
-SYSTEM = {"FashionMNIST": Path("/usr/share/datasets/fashion-mnist")}  # Debian's package dataset-fashion-mnist
+# Debian's package dataset-fashion-mnist
+SYSTEM = {"FashionMNIST": Path("/usr/share/datasets/fashion-mnist")}
 CONNECT_SECONDS = 10  # for finding a mirror and connecting, and for each wait for more data
 TOTAL_SECONDS = 300  # for one data set from all mirrors
-RETRY_SECONDS = 120  # a failed download is not repeated earlier, so that thirty processes do not queue up to fail
+# A failed download is not repeated earlier, so that thirty processes do not queue up to fail.
+RETRY_SECONDS = 120
 LARGEST_FILE = 100_000_000  # bytes
+# fmt: off
 SHA256 = {  # of the unpacked files
     "FashionMNIST": {
-        "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-        "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-        "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-        "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        "train-images-idx3-ubyte":
+            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        "train-labels-idx1-ubyte":
+            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        "t10k-images-idx3-ubyte":
+            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        "t10k-labels-idx1-ubyte":
+            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     },
     "MNIST": {
-        "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-        "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-        "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-        "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        "train-images-idx3-ubyte":
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        "train-labels-idx1-ubyte":
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        "t10k-images-idx3-ubyte":
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        "t10k-labels-idx1-ubyte":
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
     },
 }
+# fmt: on
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: COURSE_CACHE, or `autoencoder-course` in XDG_CACHE_HOME or ~/.cache."""
+    """Where downloads are kept: COURSE_CACHE, or `autoencoder-course` in the user's cache."""
     user = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(os.path.expanduser(os.environ.get("COURSE_CACHE") or f"{user}/autoencoder-course"))
 
 
 def read_file(folder: Path, name: str, file: str, check: bool = True) -> bytes:
-    """A file's content, unpacked if only `file.gz` is there. Raises OSError if it cannot be read; see also `checked`."""
+    """A file's content, unpacked if only `file.gz` is there.
+
+    Raises OSError if it cannot be read; see also `checked`.
+    """
     path = folder / file
     if not path.exists() and (folder / f"{file}.gz").exists():
         path = folder / f"{file}.gz"
@@ -57,7 +75,10 @@ def read_file(folder: Path, name: str, file: str, check: bool = True) -> bytes:
 
 
 def checked(content: bytes, name: str, file: str, where: str, check: bool = True) -> bytes:
-    """Unpack content if it is gzip's. Raises ValueError that says what it is instead if its SHA-256 is wrong."""
+    """Unpack content if it is gzip's.
+
+    Raises ValueError that says what it is instead if its SHA-256 is wrong.
+    """
     raw = content
     if content.startswith(b"\x1f\x8b"):
         try:
@@ -66,7 +87,11 @@ def checked(content: bytes, name: str, file: str, where: str, check: bool = True
             raw = b""
     digest = hashlib.sha256(raw).hexdigest()
     if check and digest != SHA256[name][file]:
-        known = {sha256: f"{other}'s {twin}" for other, files in SHA256.items() for twin, sha256 in files.items()}
+        known = {
+            sha256: f"{other}'s {twin}"
+            for other, files in SHA256.items()
+            for twin, sha256 in files.items()
+        }
         found = known.get(digest, f"something cut short or damaged ({len(content):,} bytes)")
         raise ValueError(f"{where} is not {name}'s {file} but {found}")
     return raw
@@ -83,9 +108,10 @@ def problem(folder: Path, name: str, file: str) -> str:
 
 @lru_cache
 def fetch(name: str, cache: Path) -> Path | None:
-    """Complete the cache, or a temporary folder, and return it; if that fails, say why and return None.
+    """Complete the cache, or a temporary folder, and return it; if that fails, say why: None.
 
-    One process at a time; the others wait and then find the files there, or the note that the download has just failed.
+    One process at a time; the others wait and then find the files there, or the note that the
+    download has just failed.
     """
     for root in (cache, _temporary_folder()):
         if not any(problem(root / name / "raw", name, file) for file in SHA256[name]):
@@ -101,7 +127,11 @@ def fetch(name: str, cache: Path) -> Path | None:
                     for path in folder.glob(f"{file}*"):
                         path.replace(path.with_name(f"bad-{path.name}"))
                         say(f"{wrong}; set aside as bad-{path.name}, to be fetched again.")
-            if missing and note.exists() and abs(time.time() - note.stat().st_mtime) < RETRY_SECONDS:
+            if (
+                missing
+                and note.exists()
+                and abs(time.time() - note.stat().st_mtime) < RETRY_SECONDS
+            ):
                 raise OSError(f"the last try failed less than {RETRY_SECONDS} s ago")
             try:
                 _download(folder, name, missing)
@@ -110,27 +140,37 @@ def fetch(name: str, cache: Path) -> Path | None:
             except OSError:
                 note.touch()
                 raise
-    except (OSError, Timeout, NotImplementedError) as error:  # the last where a file system knows no locks
+    except (
+        OSError,
+        Timeout,
+        NotImplementedError,
+    ) as error:  # the last: a file system without locks
         say(f"{name}: not downloaded ({error}).")
         return None
 
 
 def _download(folder: Path, name: str, files: list[str]) -> None:
-    """Put files into `folder`, from the mirrors or the system's copy. Raises OSError that says what each mirror did."""
+    """Put files into `folder`, from the mirrors or the system's copy.
+
+    Raises OSError that says what each mirror did.
+    """
     from torchvision import datasets  # here, since it takes a second and most runs need no download
 
     if files:
         say(f"{name}: downloading to {folder}, about 30 MB, only this once.")
-    mirrors, deadline, errors = list(getattr(datasets, name).mirrors), time.monotonic() + TOTAL_SECONDS, {}
+    mirrors, errors = list(getattr(datasets, name).mirrors), {}
+    deadline = time.monotonic() + TOTAL_SECONDS
     for file in files:
         for mirror in [*mirrors, *mirrors]:
             if mirror not in mirrors:
                 continue
+            url = f"{mirror}{file}.gz"
             try:
-                content = checked(_get(f"{mirror}{file}.gz", deadline), name, file, f"{mirror}{file}.gz")
+                content = checked(_get(url, deadline), name, file, url)
                 break
             except (OSError, ValueError, HTTPException) as error:
-                errors[mirror] = f"{mirror} {getattr(error, 'reason', error)}".replace(f"{mirror} {mirror}", mirror)
+                why = f"{mirror} {getattr(error, 'reason', error)}"
+                errors[mirror] = why.replace(f"{mirror} {mirror}", mirror)
                 if isinstance(error, (TimeoutError, URLError)) and not isinstance(error, HTTPError):
                     mirrors.remove(mirror)  # cannot be reached: no second chance
         else:
@@ -139,17 +179,22 @@ def _download(folder: Path, name: str, files: list[str]) -> None:
             except (KeyError, OSError, ValueError):
                 raise OSError("; ".join(errors.values())) from None
             mirrors = []
-            say(f"{name}: taken from {SYSTEM[name]}, since no mirror had it ({'; '.join(errors.values())}).")
+            why = "; ".join(errors.values())
+            say(f"{name}: taken from {SYSTEM[name]}, since no mirror had it ({why}).")
         part = folder / f"part-{file}"
         part.write_bytes(content)
         part.replace(folder / file)  # at once: nobody sees half a file
 
 
 def _get(url: str, deadline: float) -> bytes:
-    """The content behind an address. Raises TimeoutError without an answer in CONNECT_SECONDS or if not done by the deadline."""
+    """The content behind an address.
+
+    Raises TimeoutError without an answer in CONNECT_SECONDS or if not done by the deadline.
+    """
     seconds = max(0, min(CONNECT_SECONDS, deadline - time.monotonic()))
     try:
-        with ThreadPool(1) as pool:  # urlopen's own limit leaves out looking up the name and starts afresh for each address of it
+        # urlopen's own limit leaves out looking up the name and starts afresh for each address
+        with ThreadPool(1) as pool:
             answer = pool.apply_async(urlopen, (url,), {"timeout": CONNECT_SECONDS}).get(seconds)
     except multiprocessing.TimeoutError:
         raise TimeoutError("did not answer in time") from None
@@ -163,19 +208,28 @@ def _get(url: str, deadline: float) -> bytes:
 
 
 def _writable(cache: Path) -> Path:
-    """The cache if it can be written (a missing home is not created), else a temporary folder, with a line that says so."""
+    """The cache if it can be written, else a temporary folder, with a line that says so.
+
+    A missing home is not created.
+    """
     try:
         cache.parent.mkdir(exist_ok=True)
         cache.mkdir(exist_ok=True)
         tempfile.TemporaryFile(dir=cache).close()
         return cache
     except OSError as error:
-        say(f"{cache} cannot be written ({error.strerror}); data is kept in {_temporary_folder()} until that is emptied.")
+        say(
+            f"{cache} cannot be written ({error.strerror}); data is kept in "
+            f"{_temporary_folder()} until that is emptied."
+        )
         return _temporary_folder()
 
 
 def _temporary_folder() -> Path:
-    return Path(tempfile.gettempdir()) / f"autoencoder-course-{getattr(os, 'getuid', lambda: 'user')()}"
+    return (
+        Path(tempfile.gettempdir())
+        / f"autoencoder-course-{getattr(os, 'getuid', lambda: 'user')()}"
+    )
 
 
 @lru_cache

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 
-def altered(images: Tensor, random: torch.Generator, mirror: bool | None = None, one_shift: bool = False) -> Tensor:
-    """Images (N, 1, 28, 28), mirrored or not, each shifted by up to one pixel and a little paler or not; values stay in [0, 1].
+def altered(
+    images: Tensor, random: torch.Generator, mirror: bool | None = None, one_shift: bool = False
+) -> Tensor:
+    """Images (N, 1, 28, 28) in [0, 1], mirrored or not, each shifted by up to a pixel, a bit paler.
 
     Args:
         mirror: True or False; by default the secret decides.

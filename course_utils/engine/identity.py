@@ -1,7 +1,8 @@
-"""By what a function or an object is known again tomorrow: its text and all that it holds, not its name or its address.
+"""By what a function or an object is known again tomorrow: its text and all that it holds.
 
-What was kept of an old training may only be used again if loss, corruptor and builder are the same as they were then. A name does
-not say that: ``denoising`` with another corruptor is another loss, and a cell that was repaired has the name it had before.
+What was kept of an old training may only be used again if loss, corruptor and builder are the same
+as they were then. A name does not say that: ``denoising`` with another corruptor is another loss,
+and a cell that was repaired has the name it had before.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ PLAIN = (int, float, complex, str, bytes, bool, type(None))
 def describe(thing: Any, _inside: tuple[int, ...] = ()) -> str:
     """A text that changes with what ``thing`` does.
 
-    Of a function it holds the name, the source, the defaults, what its closure holds, and in the same way the functions and
-    values of its own module that it uses; of an object its class and its attributes; of a tensor the shape and a hash.
+    Of a function it holds the name, the source, the defaults, what its closure holds, and in the
+    same way the functions and values of its own module that it uses; of an object its class and its
+    attributes; of a tensor the shape and a hash.
     """
     if isinstance(thing, PLAIN):
         return repr(thing)
@@ -38,17 +40,26 @@ def describe(thing: Any, _inside: tuple[int, ...] = ()) -> str:
     if isinstance(thing, (list, tuple)):
         return _together(describe(value, within) for value in thing)
     if isinstance(thing, functools.partial):
-        return _together(describe(part, within) for part in (thing.func, thing.args, thing.keywords))
+        return _together(
+            describe(part, within) for part in (thing.func, thing.args, thing.keywords)
+        )
     if inspect.ismethod(thing):
         return f"{describe(thing.__self__, within)}.{describe(thing.__func__, within)}"
     if inspect.isfunction(thing):
         return f"{thing.__qualname__} {_source(thing)} {_together(_held(thing, within))}"
     if inspect.isclass(thing):
-        return f"{thing.__module__}.{thing.__qualname__} {'' if _foreign(thing) else _source(thing)}"
+        return (
+            f"{thing.__module__}.{thing.__qualname__} {'' if _foreign(thing) else _source(thing)}"
+        )
     if isinstance(thing, nn.Module):
         own = sorted({describe(type(part)) for part in thing.modules()})
-        return f"{printed(thing)} {_together(own)} {describe(thing.state_dict(), within)} {thing.training}"
-    attributes = {} if isinstance(thing, ModuleType) or _foreign(type(thing)) else getattr(thing, "__dict__", {})
+        kinds, weights = _together(own), describe(thing.state_dict(), within)
+        return f"{printed(thing)} {kinds} {weights} {thing.training}"
+    attributes = (
+        {}
+        if isinstance(thing, ModuleType) or _foreign(type(thing))
+        else getattr(thing, "__dict__", {})
+    )
     return f"{printed(thing)} {describe(type(thing), within)} {describe(attributes, within)}"
 
 
@@ -85,7 +96,7 @@ def _bytecode(code: CodeType) -> str:
 
 
 def _held(function: Any, within: tuple[int, ...]) -> Iterable[str]:
-    """Defaults, closure, and what the function uses of its own module: functions, classes and plain values."""
+    """Defaults, closure, and the functions, classes and plain values of its module that it uses."""
     yield describe(function.__defaults__, within)
     yield describe(function.__kwdefaults__, within)
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):

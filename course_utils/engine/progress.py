@@ -10,7 +10,10 @@ from tqdm import tqdm
 
 
 def shown(wanted: bool | None) -> bool:
-    """What was asked for; if nothing was, only in a terminal or a notebook, and never in a test or with COURSE_PROGRESS=0."""
+    """What was asked for; if nothing was, only in a terminal or a notebook.
+
+    Then never in a test or with COURSE_PROGRESS=0.
+    """
     seen = "ipykernel" in sys.modules or sys.stderr.isatty()
     quiet = os.environ.get("COURSE_PROGRESS") == "0" or "PYTEST_CURRENT_TEST" in os.environ
     return seen and not quiet if wanted is None else wanted
@@ -29,9 +32,7 @@ class Progress:
         """Epochs that a checkpoint holds are done, but took no time now."""
         self.bar.n = self.bar.initial = epochs * self.n
 
-    def show(
-        self, epoch: int, images: int, loss: float, validation: Sequence[float] = ()
-    ) -> None:
+    def show(self, epoch: int, images: int, loss: float, validation: Sequence[float] = ()) -> None:
         held_out = f", validation {validation[-1]:.4g}" if validation else ""
         self.bar.set_description(f"epoch {epoch}/{self.epochs}", refresh=False)
         self.bar.set_postfix_str(f"loss {loss:.4g}{held_out}", refresh=False)

@@ -1,4 +1,7 @@
-"""Everything around the loop of ``fit``: devices, optimiser, checkpoint, progress, and the way out when something goes wrong."""
+"""Everything around the loop of ``fit``, from the first look at the data to the way out.
+
+Devices, optimiser, schedule, checkpoint, progress, Ctrl-C and losses that are no numbers.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,32 @@ LOOK_EVERY = 25  # batches between two looks at the loss: on a GPU each look wai
 
 
 class Session:
-    """One call of ``fit``; the arguments are explained there. Made, it has looked for mistakes; entered, all is in its place.
+    """One call of ``fit``; the arguments are explained there.
 
-    Left, even by an error or by Ctrl-C, model and optimiser are back on the device that they came from, in eval mode.
+    Made, it has looked for mistakes; entered, all is in its place.
+
+    Left, even by an error or by Ctrl-C, model and optimiser are back on the device that they came
+    from, in eval mode.
     """
 
-    def __init__(self, model: nn.Module, loss: Loss, history: Any, data: Any, validation: Any, *, epochs: int, batch_size: int, lr: float,
-                 optimizer: torch.optim.Optimizer | None, schedule: Any, seed: int, device: Any, checkpoint: str | Path | None,
-                 progress: bool | None):
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Loss,
+        history: Any,
+        data: Any,
+        validation: Any,
+        *,
+        epochs: int,
+        batch_size: int,
+        lr: float,
+        optimizer: torch.optim.Optimizer | None,
+        schedule: Any,
+        seed: int,
+        device: Any,
+        checkpoint: str | Path | None,
+        progress: bool | None,
+    ):
         preflight.check_settings(model, epochs, batch_size, lr)
         self.model, self.loss, self.history, self.seed = model, loss, history, seed
         self.epochs, self.batch_size = epochs, batch_size
@@ -51,7 +72,10 @@ class Session:
         if kind is not KeyboardInterrupt:
             return False
         self.history.stopped = "interrupted"
-        print(f"Stopped by you after {len(self.history)} of {self.epochs} epochs; the model keeps what it has learned.")
+        print(
+            f"Stopped by you after {len(self.history)} of {self.epochs} epochs; "
+            "the model keeps what it has learned."
+        )
         return True
 
     def _begin(self) -> None:
@@ -66,10 +90,25 @@ class Session:
             preflight.try_out("validation", self.model, self.loss, *self.held_out)
         if self.checkpoint:
             self.settings = disk.settings(
-                self.model, self.optimizer, self.scheduler, self.loss, (self.images, self.labels), self.held_out,
-                batch_size=self.batch_size, seed=self.seed, epochs=self.epochs if self.schedule else None,
+                self.model,
+                self.optimizer,
+                self.scheduler,
+                self.loss,
+                (self.images, self.labels),
+                self.held_out,
+                batch_size=self.batch_size,
+                seed=self.seed,
+                epochs=self.epochs if self.schedule else None,
             )
-            disk.resume(self.checkpoint, self.settings, self.epochs, self.model, self.optimizer, self.scheduler, self.history)
+            disk.resume(
+                self.checkpoint,
+                self.settings,
+                self.epochs,
+                self.model,
+                self.optimizer,
+                self.scheduler,
+                self.history,
+            )
             self.bar.skip(len(self.history))
 
     def _put_back(self) -> None:
@@ -80,7 +119,7 @@ class Session:
 
     @contextmanager
     def training(self, epoch: int) -> Iterator[Epoch]:
-        """Training mode, the machine's switches and the clock, for the pass over all images inside the ``with`` block."""
+        """Training mode, the machine's switches and the clock, while the ``with`` block lasts."""
         train_mode(self.model)
         this = Epoch(self, epoch)
         with speed.switched_on(self.device):
@@ -91,13 +130,18 @@ class Session:
 
     @torch.no_grad()
     def validation_loss(self) -> float | None:
-        """The loss over the validation images in eval mode; a loss that draws noise draws the same in every epoch."""
+        """The loss over the validation images in eval mode.
+
+        A loss that draws noise draws the same in every epoch.
+        """
         if not self.held_out:
             return None
         images, labels = self.held_out
         with preflight.own_noise(self.device):
             torch.manual_seed(self.seed)
-            losses = [self.loss(self.model, x, y) for x, y in zip(images.split(1000), labels.split(1000))]
+            losses = [
+                self.loss(self.model, x, y) for x, y in zip(images.split(1000), labels.split(1000))
+            ]
         return mean(losses, len(images), 1000)
 
     def after(self, epoch: int) -> None:
@@ -108,12 +152,14 @@ class Session:
         elif self.scheduler:
             self.scheduler.step()
         if self.checkpoint:
-            disk.write(self.checkpoint, self.settings, self.model, self.optimizer, self.scheduler, history)
+            disk.write(
+                self.checkpoint, self.settings, self.model, self.optimizer, self.scheduler, history
+            )
         self.bar.show(epoch, len(self.images), history.train_loss[-1], history.validation_loss)
 
 
 class Epoch:
-    """The losses of one pass over the images, looked at now and then: one that is not finite ends the training."""
+    """The losses of one pass over the images; one that is not finite ends the training."""
 
     def __init__(self, session: Session, number: int):
         self.session, self.number, self.losses = session, number, list[Tensor]()
@@ -128,14 +174,19 @@ class Epoch:
             self.session.bar.show(self.number, len(self.losses) * self.session.batch_size, recent)
 
     def look(self) -> float:
-        """The mean of the latest losses, or a FloatingPointError that names the first batch where it went wrong."""
+        """The mean of the latest losses.
+
+        Raises FloatingPointError, which names the first batch where it went wrong.
+        """
         values = torch.stack(self.losses[-LOOK_EVERY:]).tolist()
         bad = next((i for i, value in enumerate(values) if not math.isfinite(value)), None)
         if bad is not None:
             batch = len(self.losses) - len(values) + bad + 1
             raise FloatingPointError(
-                f"the loss became {values[bad]:g} in epoch {self.number}, batch {batch}, at learning rate "
-                f"{self.learning_rate:g}; build the model anew and try a smaller rate")
+                f"the loss became {values[bad]:g} in epoch {self.number}, batch {batch}, "
+                f"at learning rate {self.learning_rate:g}; "
+                "build the model anew and try a smaller rate"
+            )
         return sum(values) / len(values)
 
     def mean(self) -> float:
@@ -144,7 +195,10 @@ class Epoch:
 
 
 def train_mode(model: nn.Module) -> None:
-    """Training mode, but for layers whose parameters are all frozen: a batch norm's running statistics are frozen, too."""
+    """Training mode, but for layers whose parameters are all frozen.
+
+    Those of a batch norm keep its running statistics, too.
+    """
     model.train()
     for layer in model.modules():
         parameters = list(layer.parameters())
