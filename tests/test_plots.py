@@ -18,13 +18,13 @@ from matplotlib.text import Text
 from course_utils import plots
 
 TITLE = (
-    "The chapter's autoencoder keeps ten numbers as PCA does, and its error is a fifth larger: 0.029 "
-    "against 0.024"
+    "The chapter's autoencoder keeps ten numbers as PCA does, and its error is a fifth larger: "
+    "0.029 against 0.024"
 )
 CAPTION = (
-    "Mean squared error per pixel on the validation images. The bars stand, from left to right, for "
-    "the mean image, for PCA and for the autoencoder of the chapter; the autoencoder's bar is the "
-    "higher one of the last two, by 0.005."
+    "Mean squared error per pixel on the validation images. The bars stand, from left to right, "
+    "for the mean image, for PCA and for the autoencoder of the chapter; the autoencoder's bar is "
+    "the higher one of the last two, by 0.005."
 )
 IMAGES = torch.rand(10, 1, 28, 28)
 HISTORY = SimpleNamespace(train_loss=[0.06, 0.04, 0.03], validation_loss=[0.05, 0.035, 0.029])
@@ -73,7 +73,7 @@ FIGURES = {
         errors={"a rather long name 3": 0.01},
         level=("PCA", 0.05),
     ),
-    "bars, one": lambda: plots.bars({"PCA": 1}, "Short", "Short.", ylabel="error"),
+    "bars, one": lambda: plots.bars({"PCA": 1}, ylabel="error", title="Short", caption="Short."),
     "unit_activity": lambda: plots.unit_activity(
         torch.tensor([0.0, 0.0, 0.98, 0.4]), TITLE, CAPTION
     ),
