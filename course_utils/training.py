@@ -38,15 +38,6 @@ class History:
     def __len__(self) -> int:
         return len(self.train_loss)
 
-    @property
-    def best_epoch(self) -> int:
-        """The epoch, counted from 1, with the smallest validation loss; 0 before any.
-
-        Without validation it goes by the training loss.
-        """
-        losses = self.validation_loss or self.train_loss
-        return losses.index(min(losses)) + 1 if losses else 0
-
     def add(
         self, train_loss: float, validation_loss: float | None, seconds: float, learning_rate: float
     ) -> None:

@@ -30,6 +30,24 @@ def cells(level="level = 1", factor="0.5"):
     return names["loss"]
 
 
+def noise(strength=0.5, parent="images * 2"):
+    """A corruptor whose class is typed into a notebook."""
+    names = {"__name__": "__main__"}
+    text = f"""
+class Parent:
+    def double(self, images):
+        return {parent}
+
+class Noise(Parent):
+    level = {strength}
+
+    def __call__(self, images):
+        return self.double(super().double(images)) * self.level
+"""
+    exec(compile(text, "<cell>", "exec"), names)
+    return losses.denoising(names["Noise"]())
+
+
 def test_the_same_is_the_same():
     for make in (
         lambda: losses.reconstruction,
@@ -37,6 +55,7 @@ def test_the_same_is_the_same():
         lambda: losses.elbo(2.0),
         lambda: losses.denoising(nn.Dropout(0.5)),
         cells,
+        noise,
     ):
         assert describe(make()) == describe(make())
 
@@ -54,6 +73,8 @@ def test_the_same_is_the_same():
         (functools.partial(torch.clamp, max=1), functools.partial(torch.clamp, max=0.5)),
         (cells(), cells(factor="0.25")),
         (cells(), cells(level="level = 2")),
+        (noise(), noise(strength=0.25)),
+        (noise(), noise(parent="images * 3")),
         (models.dense_autoencoder, models.stacked_autoencoder),
         (torch.zeros(3), torch.ones(3)),
     ],

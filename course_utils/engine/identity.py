@@ -48,9 +48,7 @@ def describe(thing: Any, _inside: tuple[int, ...] = ()) -> str:
     if inspect.isfunction(thing):
         return f"{thing.__qualname__} {_source(thing)} {_together(_held(thing, within))}"
     if inspect.isclass(thing):
-        return (
-            f"{thing.__module__}.{thing.__qualname__} {'' if _foreign(thing) else _source(thing)}"
-        )
+        return f"{thing.__module__}.{thing.__qualname__} {_together(_defined(thing, within))}"
     if isinstance(thing, nn.Module):
         own = sorted({describe(type(part)) for part in thing.modules()})
         kinds, weights = _together(own), describe(thing.state_dict(), within)
@@ -108,6 +106,21 @@ def _held(function: Any, within: tuple[int, ...]) -> Iterable[str]:
         value = function.__globals__.get(name)
         if isinstance(value, PLAIN) or getattr(value, "__module__", None) == function.__module__:
             yield f"{name}={describe(value, within)}"
+
+
+def _defined(kind: type, within: tuple[int, ...]) -> Iterable[str]:
+    """The methods and plain attributes of a class and of those it inherits from.
+
+    A class's own source cannot be had in a notebook, that of its methods can.
+    """
+    for base in kind.__mro__:
+        for name, value in {} if _foreign(base) else vars(base).items():
+            value = getattr(value, "__func__", getattr(value, "fget", value))
+            if inspect.isfunction(value):
+                if value.__code__.co_filename != "<string>":  # else a dataclass has made it
+                    yield describe(value, within)
+            elif isinstance(value, PLAIN) and not name.startswith("__"):
+                yield f"{name}={value!r}"
 
 
 def _names(code: CodeType) -> set[str]:
