@@ -113,7 +113,7 @@ def test_an_error_leaves_the_old_notebook(small, capsys):
     assert "no such thing" in capsys.readouterr().err
 
 
-def test_bootstrap_does_nothing_where_the_package_is_there():
+def test_bootstrap_only_imports_the_package_where_it_is_there():
     exec(bootstrap.bootstrap("https://example.invalid/none", "0"), {})
 
 

@@ -2,7 +2,7 @@
 
 BOOTSTRAP = """\
 # In Colab this fetches the course's package, in the version that this notebook was made
-# for; no package that is already there is changed. Anywhere else it does nothing.
+# for; no package that is already there is changed. Anywhere else it only imports it.
 import importlib.util, os, shutil, subprocess, sys, tempfile
 
 if "google.colab" in sys.modules and not importlib.util.find_spec("course_utils"):
@@ -32,7 +32,9 @@ if "google.colab" in sys.modules and not importlib.util.find_spec("course_utils"
     trouble = "The course's package could not be installed."
     run(trouble, *pip, "install", "-q", "-c", present.name, source)
     os.remove(present.name)
-    importlib.invalidate_caches()"""
+    importlib.invalidate_caches()
+
+import course_utils  # before torch: threads that wait then sleep, and slow nothing down"""
 
 
 def bootstrap(address: str, version: str) -> str:
