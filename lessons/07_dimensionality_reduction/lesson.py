@@ -899,9 +899,11 @@ honest.round(3)
 # **Next**: the map has empty regions, and the decoder has never been told what to draw
 # there. [Lesson 8](08_variational.ipynb) makes the space a place.
 #
-# **Exercise**: find the best code size of a *denoising* autoencoder yourself in the
-# latent sweep on [Fashion-MNIST][sweep], then see on [MNIST][digits] whether its curves
+# **Exercises**: [exercise 7][angles] builds the angles, the error curve and two
+# instruments for maps. Then find the best code size of a *denoising* autoencoder in the
+# latent sweep on [Fashion-MNIST][sweep], and see on [MNIST][digits] whether its curves
 # cross, too.
 #
+# [angles]: ../exercises/07_dimensionality_reduction/07_dimensionality_reduction.ipynb
 # [sweep]: ../exercises/latent_sweep_fashion_mnist/latent_sweep_fashion_mnist.ipynb
 # [digits]: ../exercises/latent_sweep_mnist/latent_sweep_mnist.ipynb
