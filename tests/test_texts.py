@@ -15,7 +15,7 @@ NOTEBOOKS = sorted(
     for path in (ROOT / top).rglob("*.ipynb")
     if "checkpoints" not in path.as_posix()
 )
-LINK = re.compile(r"""\]\(([^()\s]+)\)|(?:href|src)=["']([^"']+)""")
+LINK = re.compile(r"""\]\(([^()\s]+)\)|(?:href|src)=["']([^"']+)|^\[[^\]]+\]:\s(\S+)""", re.M)
 NAMED = re.compile(r"`((?:lessons|course_utils|grading|tools|tests|benchmarks)/[\w./-]*)`")
 MADE = ("grading/work",)  # by a command
 
@@ -38,7 +38,7 @@ def name(path: Path) -> str:
 def test_links_lead_somewhere(path):
     missing = []
     for match in LINK.finditer(text_of(path)):
-        target = unquote(match.group(1) or match.group(2)).partition("#")[0]
+        target = unquote(next(filter(None, match.groups()))).partition("#")[0]
         if target and not re.match(r"https://|data:|attachment:|mailto:", target):
             missing += [] if (path.parent / target).exists() else [target]
     assert not missing, f"{name(path)} links to what is not there: {', '.join(missing)}"
