@@ -11,17 +11,15 @@ picture.
 
 from __future__ import annotations
 
-import base64
-import io
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
+
+from course_utils.engine.drawing import output, plain_log, wrap
 
 # Okabe and Ito's colours, told apart by colour-blind readers (jfly.uni-koeln.de/color); each model
 # keeps its own in all lessons.
@@ -64,48 +62,21 @@ def _looks(names: Iterable[str]) -> list[dict]:
     return looks
 
 
-def _wrap(text: str, width: int) -> str:
-    """Break ``text`` into as few lines as ``width`` characters allow, all of about one length."""
-    count = len(textwrap.wrap(text, width, break_long_words=False))
-    tries = (textwrap.wrap(text, w, break_long_words=False) for w in range(1, width + 1))
-    return next("\n".join(lines) for lines in tries if len(lines) <= count)
-
-
-def _plain_log(ax: Axes, which: str, ticks: Sequence[float] | None = None) -> None:
-    """A logarithmic axis with plain numbers, 20 and not 2 x 10^1, at ``ticks`` if given."""
-    ax.set(**{f"{which}scale": "log"})
-    axis = {"x": ax.xaxis, "y": ax.yaxis}[which]
-    plain = LogLocator(subs=(1, 2, 3, 5, 7)) if ticks is None else FixedLocator(ticks)
-    axis.set_major_locator(plain)
-    axis.set_major_formatter("{x:g}")
-    axis.set_minor_locator(NullLocator())
-
-
 def finish(fig: Figure, title: str, caption: str) -> Figure:
     """Put the conclusion over a figure and its description under it, and hand it over, once.
 
     Title and caption also become the picture's alternative text, which a screen reader reads out.
     """
     width = fig.get_figwidth()
-    fig.suptitle(_wrap(title, int(9.5 * width)), fontsize=12, fontweight="bold")
-    fig.supxlabel(_wrap(caption, int(14 * width)), fontsize=9, color="#333333")
+    fig.suptitle(wrap(title, int(9.5 * width)), fontsize=12, fontweight="bold")
+    fig.supxlabel(wrap(caption, int(14 * width)), fontsize=9, color="#333333")
     if fig.get_layout_engine() is None:
         fig.set_layout_engine("constrained")  # otherwise the caption would lie on the axes
-    plt.close(
-        fig
-    )  # the cell's last expression shows the figure; open, it would be shown a second time
+    plt.close(fig)  # the cell's last expression shows it; open, it would be shown twice
     words = " ".join(f"{title.rstrip('.')}. {caption}".split())
-    show = lambda include=None, exclude=None: _show(fig, words)
+    show = lambda include=None, exclude=None: output(fig, words)
     fig._repr_mimebundle_ = show  # type: ignore[attr-defined]
     return fig
-
-
-def _show(fig: Figure, words: str) -> tuple[dict, dict]:
-    """What Jupyter displays: the picture, and for those who do not see it the words."""
-    picture = io.BytesIO()
-    fig.savefig(picture, format="png", dpi=100, bbox_inches="tight", facecolor="white")
-    png = base64.b64encode(picture.getvalue()).decode()
-    return {"image/png": png, "text/plain": words}, {"image/png": {"alt": words}}
 
 
 def image_rows(
@@ -140,7 +111,7 @@ def image_rows(
     size = (max(1.0 * n + 1.4, 6), 1.05 * len(grids) + 0.9)
     fig, axes = plt.subplots(len(grids), n, figsize=size, squeeze=False, layout="constrained")
     for row, (label, images) in zip(axes, grids.items()):
-        row[0].set_ylabel(_wrap(label, 16), rotation=0, ha="right", va="center", fontsize=10)
+        row[0].set_ylabel(wrap(label, 16), rotation=0, ha="right", va="center", fontsize=10)
         for ax, image in zip(row, images):
             ax.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             ax.set(xticks=[], yticks=[])
@@ -173,7 +144,7 @@ def loss_curves(
             ax.plot(epochs, history.validation_loss, **look, label=f"{name} validation".strip())
     ax.set(xlabel="epoch", ylabel=ylabel)
     if log:
-        _plain_log(ax, "y")
+        plain_log(ax, "y")
     ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
     ax.legend(**LEGEND)
     return finish(fig, title, caption)
@@ -205,9 +176,9 @@ def lines(
         ax.axhline(value, linestyle=style, color=colour(name), label=name)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     if log_x:
-        _plain_log(ax, "x", x)
+        plain_log(ax, "x", x)
     if log_y:
-        _plain_log(ax, "y")
+        plain_log(ax, "y")
     ax.legend(**LEGEND)
     return finish(fig, title, caption)
 
@@ -242,8 +213,8 @@ def sweep_curves(
         ax.axvline(dim, linestyle=style, color="black", linewidth=1, label=f"{name}: {dim}")
     ax.set(xlabel="latent dimension (code units)", ylabel="mean squared error per pixel")
     apart = (dim for dim in sorted(dims) if not dims & set(range(int(dim / 1.3), dim)))
-    _plain_log(ax, "x", list(apart))  # the label 940 would lie on 784
-    _plain_log(ax, "y")
+    plain_log(ax, "x", list(apart))  # the label 940 would lie on 784
+    plain_log(ax, "y")
     ax.legend(**LEGEND)
     return finish(fig, title, caption)
 
@@ -270,7 +241,7 @@ def bars(
     behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.5}
     words = [fmt.format(height) for height in heights]
     ax.bar_label(drawn, words, padding=3, fontsize=9, bbox=behind, zorder=4)
-    ax.set_xticks(range(len(names)), [_wrap(name, 13) for name in names])
+    ax.set_xticks(range(len(names)), [wrap(name, 13) for name in names])
     if level is not None:
         ax.axhline(level[1], linestyle="--", color=colour(level[0]), label=level[0])
         ax.legend(**LEGEND)

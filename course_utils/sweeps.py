@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -31,10 +30,6 @@ from course_utils.engine.progress import shown
 from course_utils.training import fit
 
 SPLITS = ("train", "validation", "test")
-Block = list[tuple[dict[str, Any], Path | None]]  # runs trained side by side, and their files
-
-# torch's random numbers belong to the process: two runs in threads would share them
-_ONE_AT_A_TIME = threading.Lock()
 
 
 def latent_sweep(
@@ -97,9 +92,9 @@ def latent_sweep(
         "lr": lr,
     }
     rows: list[dict[str, Any]] = []
-    blocks: list[Block] = []
+    blocks: list[kept.Block] = []
     for seed, name in itertools.product(seeds, names):
-        missing: Block = []
+        missing: kept.Block = []
         for dim in dims:
             run = {"dataset": name, "latent_dim": dim, "seed": seed, **settings}
             file = kept.file_of(store, run, build, corruptor, hashes[name])
@@ -116,7 +111,9 @@ def latent_sweep(
         if several:
             where = {name: [kept.share(folder, split) for split in sets[name]] for name in names}
         work = (
-            joblib.delayed(_run_block)(block, build, corruptor, where[first["dataset"]], several)
+            joblib.delayed(kept.run_block)(
+                _train, block, build, corruptor, where[first["dataset"]], several
+            )
             for block in blocks
             for first, _ in block[:1]
         )
@@ -175,31 +172,7 @@ def _bar(wanted: bool | None, total: int) -> tqdm:
     return tqdm(total=total, disable=not shown(wanted), unit=" units", bar_format=form)
 
 
-def _run_block(block: Block, build: Any, corruptor: Any, where: list, several: bool) -> list[dict]:
-    """Train the block's models side by side, score each and store each.
-
-    A block that fails is tried one model at a time.
-    """
-    if several:
-        torch.set_num_threads(1)
-    files = [file for _, file in block if file is not None and file.exists()]
-    if len(files) == len(block):  # finished by a worker that died before it could report
-        return [kept.read(file) for file in files]
-    try:
-        with _ONE_AT_A_TIME:
-            rows = _train(block, build, corruptor, [kept.opened(split) for split in where])
-    except Exception as problem:  # one bad run must not end the others: its row says why
-        if len(block) > 1:
-            parts = (_run_block([one], build, corruptor, where, several) for one in block)
-            return [row for rows in parts for row in rows]
-        return [{**block[0][0], "error": f"{type(problem).__name__}: {problem}"}]
-    for row, (_, file) in zip(rows, block):
-        if file is not None:
-            kept.write(file, row)
-    return rows
-
-
-def _train(block: Block, build: Any, corruptor: Any, splits: list[Tensor]) -> list[dict]:
+def _train(block: kept.Block, build: Any, corruptor: Any, splits: list[Tensor]) -> list[dict]:
     """Train models side by side: one row for each."""
     train, validation, test = splits
     first, halfway, models = block[0][0], list[float](), []

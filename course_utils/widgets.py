@@ -7,7 +7,6 @@ the picture as it stood at the start.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,46 +19,8 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from course_utils import plots
-from course_utils.engine.panel import Panel
+from course_utils.engine.panel import Panel, choice, row, show, slider
 from course_utils.metrics import mse, psnr
-
-
-def _row(images: Mapping[str, Tensor]) -> Figure:
-    """A few images beside each other, each under its name.
-
-    Laid out by hand, since a layout engine would draw everything twice.
-    """
-    fig = Figure(figsize=(2.1 * len(images), 2.4))
-    places = {"left": 0.01, "right": 0.99, "bottom": 0.02, "top": 0.83, "wspace": 0.05}
-    axes = fig.subplots(1, len(images), squeeze=False, gridspec_kw=places)
-    for ax, (name, image) in zip(axes[0], images.items()):
-        _show(ax, image)
-        ax.set_title(name, fontsize=10)
-    return fig
-
-
-def _show(ax: Any, image: Any) -> Any:
-    """One image, as it is, without axes."""
-    ax.axis("off")
-    pixels = np.asarray(image).reshape(28, 28)
-    return ax.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-
-
-def _slider(description: str, low: float, high: float, value: float) -> ipywidgets.FloatSlider:
-    """Fifty steps over [low, high], laid so that ``value`` is one of them.
-
-    A key pressed and its opposite lead back to it.
-    """
-    step = (high - low) / 50
-    low = value - math.ceil((value - low) / step - 1e-6) * step
-    high = value + math.ceil((high - value) / step - 1e-6) * step
-    return ipywidgets.FloatSlider(
-        value, min=low, max=high, step=step, description=description, readout_format=".2f"
-    )
-
-
-def _choice(description: str, n: int, value: int) -> ipywidgets.IntSlider:
-    return ipywidgets.IntSlider(value=value, min=0, max=n - 1, description=description)
 
 
 @torch.no_grad()
@@ -80,7 +41,7 @@ def latent_traversal(autoencoder: nn.Sequential, images: Tensor, start: int = 0)
             decoded = decoder(torch.tensor([list(units.values())], dtype=code.dtype))
         moved = sum(abs(value - float(code[int(name[1:])])) > 1e-3 for name, value in units.items())
         original = images[start].detach()
-        figure = _row(
+        figure = row(
             {
                 "original": original,
                 "its code, decoded": reconstructed,
@@ -98,7 +59,7 @@ def latent_traversal(autoencoder: nn.Sequential, images: Tensor, start: int = 0)
         name, first, last = f"unit {unit + 1}", float(low[unit]), float(high[unit])
         if dead[unit]:
             name, last = f"{name} (dead)", first + 1
-        sliders[f"u{unit}"] = _slider(name, first, last, value)
+        sliders[f"u{unit}"] = slider(name, first, last, value)
         sliders[f"u{unit}"].disabled = bool(dead[unit])
     return Panel(draw, sliders, columns=2 if len(sliders) > 4 else 1)
 
@@ -129,12 +90,12 @@ def corrupt_and_restore(
         quality = {name: f"{psnr(mse(output, clean)):.1f} dB" for name, output in shown.items()}
         titled = {f"{name}\n{quality[name]}": output for name, output in shown.items()}
         words = ", ".join(f"{name} {decibels}" for name, decibels in quality.items())
-        figure = _row({"original": clean, **titled})
+        figure = row({"original": clean, **titled})
         return figure, f"Image {image}, {kind} at level {level:.2f}. PSNR: {words}."
 
     kinds = ipywidgets.SelectionSlider(options=list(corruptors), description="kind of corruption")
     level = ipywidgets.FloatSlider(0.5, min=0, max=0.95, step=0.05, description="level")
-    image = _choice("image", len(images), 0)
+    image = choice("image", len(images), 0)
     return Panel(draw, {"image": image, "kind": kinds, "level": level})
 
 
@@ -148,7 +109,7 @@ def interpolation(autoencoder: nn.Sequential, images: Tensor) -> Panel:
             through_code = decoder(torch.lerp(encoder(a), encoder(b), way))
         through_pixels = torch.lerp(a, b, way)
         between = {"between, by code": through_code, "between, by pixels": through_pixels}
-        figure = _row({"first": a, **between, "second": b})
+        figure = row({"first": a, **between, "second": b})
         return figure, (
             f"{100 * way:.0f} % of the way from image {first} to image {second}; the two ways "
             f"differ by {mse(through_code, through_pixels):.4f} per pixel (mean square)."
@@ -156,10 +117,10 @@ def interpolation(autoencoder: nn.Sequential, images: Tensor) -> Panel:
 
     n = len(images)
     ends = {
-        "first": _choice("first image", n, 0),
-        "second": _choice("second image", n, min(1, n - 1)),
+        "first": choice("first image", n, 0),
+        "second": choice("second image", n, min(1, n - 1)),
     }
-    return Panel(draw, {**ends, "way": _slider("way", 0.0, 1.0, 0.5)})
+    return Panel(draw, {**ends, "way": slider("way", 0.0, 1.0, 0.5)})
 
 
 def latent_map(
@@ -184,7 +145,7 @@ def latent_map(
     (cross,) = ax.plot(*middle, "+", color="black", markersize=22, markeredgewidth=3)
     ax.set(xlabel="code unit 1", ylabel="code unit 2")
     ax.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-    picture = _show(right, np.zeros((28, 28)))
+    picture = show(right, np.zeros((28, 28)))
     right.set_title("decoded at the cross", fontsize=10)
 
     def draw(x: float, y: float) -> tuple[Figure, str]:
@@ -198,7 +159,7 @@ def latent_map(
             f"{class_names[near]}."
         )
 
-    x, y = (_slider(f"code unit {i + 1}", low[i], high[i], middle[i]) for i in (0, 1))
+    x, y = (slider(f"code unit {i + 1}", low[i], high[i], middle[i]) for i in (0, 1))
     return Panel(draw, {"x": x, "y": y})
 
 
@@ -226,7 +187,7 @@ def live_training(images: Tensor) -> Callable[[nn.Module, object], None]:
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.legend(frameon=False)
         for ax, image in zip(bottom.subplots(2, n).flat, torch.cat([images, output])):
-            _show(ax, image)
+            show(ax, image)
         title = f"After epoch {epochs}: loss {history.train_loss[-1]:.4f}"
         caption = "Loss after each epoch; originals above what the model makes of them."
         plots.finish(fig, title, caption)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import html
 import io
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import ipywidgets
+import numpy as np
 from matplotlib.figure import Figure
+from torch import Tensor
 
 WIDE = {"description_width": "11em"}
 Draw = Callable[..., tuple[Figure, str]]
@@ -58,3 +61,41 @@ class Panel(ipywidgets.VBox):
             "<em>Run this cell in JupyterLab or Colab to move the controls.</em></p>"
         )
         return (data, *metadata) if metadata else data
+
+
+def row(images: Mapping[str, Tensor]) -> Figure:
+    """A few images beside each other, each under its name.
+
+    Laid out by hand, since a layout engine would draw everything twice.
+    """
+    fig = Figure(figsize=(2.1 * len(images), 2.4))
+    places = {"left": 0.01, "right": 0.99, "bottom": 0.02, "top": 0.83, "wspace": 0.05}
+    axes = fig.subplots(1, len(images), squeeze=False, gridspec_kw=places)
+    for ax, (name, image) in zip(axes[0], images.items()):
+        show(ax, image)
+        ax.set_title(name, fontsize=10)
+    return fig
+
+
+def show(ax: Any, image: Any) -> Any:
+    """One image, as it is, without axes."""
+    ax.axis("off")
+    pixels = np.asarray(image).reshape(28, 28)
+    return ax.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+
+
+def slider(description: str, low: float, high: float, value: float) -> ipywidgets.FloatSlider:
+    """Fifty steps over [low, high], laid so that ``value`` is one of them.
+
+    A key pressed and its opposite lead back to it.
+    """
+    step = (high - low) / 50
+    low = value - math.ceil((value - low) / step - 1e-6) * step
+    high = value + math.ceil((high - value) / step - 1e-6) * step
+    return ipywidgets.FloatSlider(
+        value, min=low, max=high, step=step, description=description, readout_format=".2f"
+    )
+
+
+def choice(description: str, n: int, value: int) -> ipywidgets.IntSlider:
+    return ipywidgets.IntSlider(value=value, min=0, max=n - 1, description=description)

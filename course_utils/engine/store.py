@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from course_utils.engine.identity import describe, digest
+
+Block = list[tuple[dict[str, Any], Path | None]]  # runs trained side by side, and their files
+
+# torch's random numbers belong to the process: two runs in threads would share them
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def file_of(
@@ -69,3 +75,29 @@ def share(folder: str, images: Tensor) -> Path:
 def opened(split: Tensor | Path) -> Tensor:
     """The images behind what ``share`` returned; images themselves stay what they are."""
     return split if isinstance(split, Tensor) else torch.from_numpy(np.load(split, mmap_mode="c"))
+
+
+def run_block(
+    train: Any, block: Block, build: Any, corruptor: Any, where: list, several: bool
+) -> list[dict]:
+    """Let ``train`` train the block's models side by side and score each; store each.
+
+    A block that fails is tried one model at a time.
+    """
+    if several:
+        torch.set_num_threads(1)
+    files = [file for _, file in block if file is not None and file.exists()]
+    if len(files) == len(block):  # finished by a worker that died before it could report
+        return [read(file) for file in files]
+    try:
+        with _ONE_AT_A_TIME:
+            rows = train(block, build, corruptor, [opened(split) for split in where])
+    except Exception as problem:  # one bad run must not end the others: its row says why
+        if len(block) > 1:
+            parts = (run_block(train, [one], build, corruptor, where, several) for one in block)
+            return [row for rows in parts for row in rows]
+        return [{**block[0][0], "error": f"{type(problem).__name__}: {problem}"}]
+    for row, (_, file) in zip(rows, block):
+        if file is not None:
+            write(file, row)
+    return rows
