@@ -119,7 +119,7 @@ check("corrupt", corrupt)
 # ```python
 # modules = [m for m in (model, corruptor) if isinstance(…)]
 # modes = [m.training for m in modules]
-# …                                   # the corruptor wakes
+# …                                   # the corruptor wakes, the model calms down
 # with …:                             # no gradients are needed
 #     error = ((model(…) - images) ** 2).…
 # for module, mode in zip(…):         # back to where they were
