@@ -1,3 +1,4 @@
+# being converted
 """Exercise 8: the reparameterisation, the KL term, an ELBO in balance."""
 
 from __future__ import annotations
