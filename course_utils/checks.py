@@ -35,7 +35,7 @@ class Checks:
     def __init__(self, exercise: str):
         self.exercise = exercise
         self.questions = {
-            question.name: question for question in load(FOLDER / f"{exercise}.py").QUESTIONS
+            question.name: question for question in load(FOLDER / f"{exercise}.txt").QUESTIONS
         }
         self._expected = read(FOLDER / f"{exercise}.json")
 
@@ -43,20 +43,19 @@ class Checks:
         """Ask a question of the notebook's functions and print what came of each rule. Never
         raises."""
         question = self.questions.get(name)
-        needs = question and (question.needs or (question.name,))
         if question is None:
             say(f"✗  there is no question {name!r}; there are: {', '.join(self.questions)}")
-        elif len(needs) != len(functions):
-            say(f'✗  this check is called as check("{name}", {", ".join(needs)})')
+        elif len(question.names) != len(functions):
+            say(f'✗  this check is called as check("{name}", {", ".join(question.names)})')
         else:
-            self._report(question, dict(zip(needs, functions)))
+            self._report(question, dict(zip(question.names, functions)))
 
     def all(self, names: dict) -> None:
         """Ask every question once more of the notebook's names, ``globals()``, and print the sum
         and what is left to do."""
         earned = 0.0
         for question in self.questions.values():
-            missing = [name for name in question.needs or (question.name,) if name not in names]
+            missing = [name for name in question.names if name not in names]
             if missing:
                 say(f"·  {question.name}: {', '.join(missing)} is not defined; run its cell first")
             else:
@@ -70,9 +69,7 @@ class Checks:
         )
 
     def _report(self, question: Question, names: dict) -> float:
-        student = SimpleNamespace(
-            **{name: names[name] for name in question.needs or (question.name,)}
-        )
+        student = SimpleNamespace(**{name: names[name] for name in question.names})
         try:
             given = question.given(random_for(PUBLIC, question.name))
             answers = put_here(question, given, student)

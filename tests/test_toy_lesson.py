@@ -216,7 +216,7 @@ def test_hidden_it_is_gone_and_back_again(toy):
     run("-m", "tools.build")
     notebooks = ("notebooks/01_toy", "solutions/01_toy/01_toy", "exercises/01_toy/01_toy")
     built = [f"{path}.ipynb" for path in notebooks] + ["pictures/01_toy.png"]
-    built += [f"course_utils/questions/01_toy.{kind}" for kind in ("py", "json")]
+    built += [f"course_utils/questions/01_toy.{kind}" for kind in ("txt", "json")]
     assert not any((course / path).exists() for path in built)
     assert "01_toy" not in (course / "README.md").read_text(encoding="utf-8")
     folder.with_name("_01_toy").rename(folder)

@@ -298,9 +298,11 @@ def readme() -> str:
     return text
 
 
-def stale() -> list[str]:
-    """The lessons whose questions, as students have them, are not what the author's text makes."""
+def stale(names: Collection[str] = ()) -> list[str]:
+    """The lessons, of all or of those whose solutions are named, whose questions, as students have
+    them, are not what the author's text makes."""
     asked = [folder for folder in folders() if (folder / "questions.py").exists()]
+    asked = [folder for folder in asked if not names or f"solutions/{folder.name}" in names]
     return [folder.name for folder in asked if questions.differs(folder)]
 
 
@@ -430,11 +432,10 @@ def main() -> int:
         path.unlink()
         print(f"{path.relative_to(ROOT)} removed: its lesson is gone")
     anew = {name for name in changed if options.all}
-    for name in stale():
-        if not options.names or f"solutions/{name}" in options.names:
-            questions.build(ROOT / "lessons" / name)
-            print(f"questions of {name} built for students")
-            anew.add(f"solutions/{name}")  # its checks' outputs are old now
+    for name in stale(options.names):
+        questions.build(ROOT / "lessons" / name)
+        print(f"questions of {name} built for students")
+        anew.add(f"solutions/{name}")  # its checks' outputs are old now
     changed += [name for name in known if name in anew and name not in changed]
     if not changed:
         print("nothing changed")

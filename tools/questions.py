@@ -1,7 +1,7 @@
 """What a student has of an exercise's questions: lessons/<exercise>/questions.py ->
-course_utils/questions/<exercise>.{py,json}.
+course_utils/questions/<exercise>.{txt,json}.
 
-The Python file is the author's without the functions that work out right answers and known
+The text is the author's without the functions that work out right answers and known
 mistakes; the answers to the public seed stand in the JSON file, as plain values.
 """
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def paths(folder: Path) -> tuple[Path, Path]:
     """The two built files of a lesson's folder."""
     built = folder.parents[1] / "course_utils/questions"
-    return built / f"{folder.name}.py", built / f"{folder.name}.json"
+    return built / f"{folder.name}.txt", built / f"{folder.name}.json"
 
 
 def public(source: str) -> str:

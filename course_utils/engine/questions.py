@@ -16,6 +16,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
@@ -82,6 +83,11 @@ class Question:
     @property
     def points(self) -> float:
         return sum(self.rules.values())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The notebook's names that it asks."""
+        return self.needs or (self.name,)
 
     @property
     def cell(self) -> str:
@@ -302,7 +308,8 @@ def explain(error: Exception) -> Wrong:
 def load(path: Path) -> ModuleType:
     """A Python file as a module, by its path: names of exercises begin with digits."""
     name = f"{path.parent.name}/{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    loader = SourceFileLoader(name, str(path))  # whatever the file's ending is
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     if spec is None or spec.loader is None or not path.exists():
         raise FileNotFoundError(f"there are no questions at {path}")
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
