@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-from course_utils.engine.questions import (
+from course_utils.engine.asking import (
     PUBLIC,
     Question,
     Verdict,
@@ -115,4 +115,4 @@ def say(text: str) -> None:
         print(text.encode(encoding, "replace").decode(encoding))
 
 
-from course_utils.engine.questions import NoAnswer, expect, number, plain, put, same, store, tensor  # noqa
+from course_utils.engine.asking import NoAnswer, expect, number, plain, put, same, store, tensor  # noqa

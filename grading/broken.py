@@ -7,10 +7,10 @@ import copy
 import json
 import random
 
-from course_utils import checks
+from course_utils.engine import asking
 from grading.corpus import ROOT, Case
 
-FIRST = checks.load(ROOT / "lessons/01_dense_autoencoder/submissions.py")
+FIRST = asking.load(ROOT / "lessons/01_dense_autoencoder/submissions.py")
 DEAD, PCA, TRAIN, E, dead = FIRST.DEAD, FIRST.PCA, FIRST.TRAIN, FIRST.E, FIRST.dead
 
 ANSWERS = {

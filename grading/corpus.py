@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from course_utils import checks
+from course_utils.engine import asking
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -85,7 +85,7 @@ def cases(exercise: str = "") -> list[Case]:
     here = Path(__file__).parent
     parts = sorted(ROOT.glob(f"lessons/{exercise or '[!_]*'}/submissions.py"))
     parts += [] if exercise else [here / "broken.py", here / "hostile.py"]
-    found = [case for path in parts for case in checks.load(path).CASES]
+    found = [case for path in parts for case in asking.load(path).CASES]
     names = [(case.name, case.exercise) for case in found]
     assert len(set(names)) == len(names), "two cases of one name"
     return found

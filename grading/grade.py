@@ -28,8 +28,8 @@ from pathlib import Path
 
 import torch
 
-from course_utils import checks
-from course_utils.checks import Question, Wrong
+from course_utils.engine import asking
+from course_utils.engine.asking import Question, Wrong
 from grading import assemble, collect, judging, report, sandbox
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -82,7 +82,7 @@ def inputs(exercise: str, question: str, secret: str) -> tuple[dict, dict]:
     """A question's inputs and expected answers: the same for all submissions, so a worker makes
     them once."""
     found = next(other for other in judging.questions(exercise) if other.name == question)
-    given = found.given(checks.random_for(secret, question))
+    given = found.given(asking.random_for(secret, question))
     return given, found.expected(given)
 
 
@@ -128,8 +128,8 @@ def ask(box: sandbox.Box, question: Question, given: dict, seed: int) -> list[di
         wrong = Wrong(str(message.get("text") or "your code ended the process")[:600])
         if message["kind"] != "ended":
             until("ended")
-        return [checks.NoAnswer(wrong) for _ in question.ask]
-    answers = checks.put(question, given, ask_one)
+        return [asking.NoAnswer(wrong) for _ in question.ask]
+    answers = asking.put(question, given, ask_one)
     if not ended:
         box.send({"done": True})
         until("ended")
@@ -214,7 +214,7 @@ def grade(
                     result.messages[question.cell] = f"Out of time: {error}."
                     late.append(question.name)
                     continue
-                verdicts = checks.judge(question, given, answers, expected)
+                verdicts = asking.judge(question, given, answers, expected)
                 result.points[question.cell] = sum(verdict.points for verdict in verdicts)
                 reasons = dict.fromkeys(str(verdict.wrong) for verdict in verdicts if verdict.wrong)
                 if reasons:

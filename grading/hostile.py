@@ -7,10 +7,10 @@ in everything that came back.
 
 from __future__ import annotations
 
-from course_utils import checks
+from course_utils.engine import asking
 from grading.corpus import ROOT, Case
 
-FIRST = checks.load(ROOT / "lessons/01_dense_autoencoder/submissions.py")
+FIRST = asking.load(ROOT / "lessons/01_dense_autoencoder/submissions.py")
 DEAD, PCA, TRAIN, E, dead = FIRST.DEAD, FIRST.PCA, FIRST.TRAIN, FIRST.E, FIRST.dead
 autoencoder, pca = FIRST.autoencoder, FIRST.pca
 
@@ -239,7 +239,8 @@ get_ipython().ast_transformers.append(Blank())""",
     ),
     attack(
         "the stored answers to the public questions",
-        f"from course_utils.checks import FOLDER, read\nstored = read(FOLDER / '{E}.json')",
+        "from course_utils.checks import FOLDER\nfrom course_utils.engine.asking import read\n"
+        f"stored = read(FOLDER / '{E}.json')",
         answers={
             **dead("return stored['dead_units']['units']"),
             **pca("return stored['pca_error']['error' if k < 30 else 'more']"),

@@ -1,7 +1,7 @@
 """The grader's side of a question: which there are, what is sent into the box, and what may come
 out of it.
 
-What a question is, and how it is put and judged, stands in ``course_utils/checks.py``, since a
+What a question is, and how it is put and judged, stands in ``course_utils/engine/asking.py``, since a
 notebook's check asks the same. Judging happens here, where no student's code ever ran, on plain
 numbers and tensors.
 """
@@ -18,8 +18,8 @@ from pathlib import Path
 from safetensors.torch import load, save
 from torch import Tensor
 
-from course_utils import checks
-from course_utils.checks import Question, Wrong
+from course_utils.engine import asking
+from course_utils.engine.asking import Question, Wrong
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -32,7 +32,7 @@ def path_of(exercise: str) -> Path:
 @functools.cache
 def questions(exercise: str) -> tuple[Question, ...]:
     """The questions of an exercise, in the order of its tasks."""
-    return tuple(checks.load(path_of(exercise)).QUESTIONS)
+    return tuple(asking.load(path_of(exercise)).QUESTIONS)
 
 
 def pack(values: dict) -> dict:

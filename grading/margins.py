@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 import torch
 
-from course_utils import checks
+from course_utils.engine import asking
 from grading import assemble, corpus, grade, judging
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,7 +42,7 @@ def names_of(case: corpus.Case) -> SimpleNamespace:
     return SimpleNamespace(**space)
 
 
-def wanted(case: corpus.Case, question: checks.Question) -> float:
+def wanted(case: corpus.Case, question: asking.Question) -> float:
     """The points that the corpus expects."""
     return 0.0 if question.cell in case.loses else case.partly.get(question.cell, question.points)
 
@@ -68,8 +68,8 @@ def main() -> None:
                 given, expected = grade.inputs(case.exercise, question.name, f"margin {seed}")
                 given = copy.deepcopy(given)  # some change what they are given
                 try:
-                    answers = checks.put_here(question, given, student, seed)
-                    found = checks.judge(question, given, answers, expected)
+                    answers = asking.put_here(question, given, student, seed)
+                    found = asking.judge(question, given, answers, expected)
                     points = sum(verdict.points for verdict in found)
                 except NotImplementedError:
                     points, found = 0.0, []

@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_utils import checks
+from course_utils.engine import asking
 from tools import bootstrap, build, exercises, questions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -174,7 +174,7 @@ def test_nothing_built_is_without_a_source():
 
 ASKED = '''"""Questions."""
 
-from course_utils.checks import Question, expect
+from course_utils.engine.asking import Question, expect
 
 
 def half(value):
@@ -236,7 +236,7 @@ def test_stored_answers_are_those_of_the_public_seed(tmp_path):
     path.write_text(ASKED)
     assert questions.differs(path.parent) and questions.build(path.parent)
     assert not questions.differs(path.parent) and not questions.build(path.parent)
-    stored = checks.read(questions.paths(path.parent)[1])
+    stored = asking.read(questions.paths(path.parent)[1])
     assert stored == {"halve": {"half": 2.0, "mistakes": {"half": {"doubled": 8}}}}
     path.write_text(ASKED.replace("value / 2", "value / 4"))
     assert questions.differs(path.parent)
@@ -254,7 +254,7 @@ def test_names_of_questions_are_those_of_check_cells():
     for name, notebook in exercises.solutions().items():
         asked = {
             question.cell
-            for question in checks.load(ROOT / "lessons" / name / "questions.py").QUESTIONS
+            for question in asking.load(ROOT / "lessons" / name / "questions.py").QUESTIONS
         }
         cells = {
             cell.metadata.get("nbgrader", {}).get("grade_id", "")

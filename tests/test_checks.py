@@ -9,8 +9,8 @@ import torch
 
 from course_utils import checks
 from course_utils.checks import Checks
-from course_utils.engine import questions
-from course_utils.engine.questions import Question, Wrong, expect, judge, plain, put_here, same
+from course_utils.engine import asking
+from course_utils.engine.asking import Question, Wrong, expect, judge, plain, put_here, same
 
 
 def given(random):
@@ -47,7 +47,7 @@ SQUARE = Question(
 @pytest.fixture
 def check(monkeypatch, tmp_path):
     """The checks of an exercise with one question."""
-    questions.store(tmp_path / "small.json", [SQUARE])
+    asking.store(tmp_path / "small.json", [SQUARE])
     monkeypatch.setattr(checks, "FOLDER", tmp_path)
     monkeypatch.setattr(checks, "load", lambda path: type("Module", (), {"QUESTIONS": [SQUARE]}))
     return Checks("small")
@@ -169,6 +169,6 @@ def test_stored_answers_come_back(tmp_path):
     question = Question(
         "q", lambda random: {}, (), {}, expected=lambda given: {"x": torch.eye(2), "n": 0.1}
     )
-    questions.store(tmp_path / "x.json", [question])
-    read = questions.read(tmp_path / "x.json")["q"]
+    asking.store(tmp_path / "x.json", [question])
+    read = asking.read(tmp_path / "x.json")["q"]
     assert torch.equal(read["x"], torch.eye(2)) and read["n"] == 0.1

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from course_utils import checks
+from course_utils.engine import asking
 from grading import assemble, collect, corpus, grade, judging, margins, report, sandbox
 from tools import exercises
 
@@ -207,14 +207,14 @@ def honest():
             if question.prepare and question.seconds > 60:
                 continue  # trains: graded in the corpus
             given, expected = grade.inputs(name, question.name, "test")
-            answers = checks.put_here(question, given, student)
+            answers = asking.put_here(question, given, student)
             found[name, question.name] = question, given, answers, expected
     return found
 
 
 def test_honest_answers_pass(honest):
     for (exercise, _), question in honest.items():
-        for verdict in checks.judge(*question):
+        for verdict in asking.judge(*question):
             assert verdict.wrong is None, (exercise, verdict)
 
 
@@ -226,7 +226,7 @@ def test_no_rule_takes_a_spoiled_answer(honest, how):
             {} if how == "nothing" else {key: spoil(value, how) for key, value in answer.items()}
             for answer in answers
         ]
-        verdicts = checks.judge(question, given, wrong, expected)
+        verdicts = asking.judge(question, given, wrong, expected)
         passed += [(exercise, name, verdict.rule) for verdict in verdicts if not verdict.wrong]
     assert not passed, f"these rules took {how} for an answer: {passed}"
 
@@ -240,15 +240,15 @@ def test_what_the_student_is_sent_holds_no_judgement():
 
 
 def test_feedback_does_not_tell_an_expected_value():
-    assert "0.125" not in str(checks.Wrong("the error", 0.125, 0.5, "sum for mean"))
-    assert "sum for mean" in str(checks.Wrong("the error", 0.125, 0.5, "sum for mean"))
+    assert "0.125" not in str(asking.Wrong("the error", 0.125, 0.5, "sum for mean"))
+    assert "sum for mean" in str(asking.Wrong("the error", 0.125, 0.5, "sum for mean"))
 
 
 # putting damaged notebooks right
 
 
 def test_answers_are_found_whatever_happened_to_the_notebook():
-    broken = checks.load(ROOT / "grading/broken.py")
+    broken = asking.load(ROOT / "grading/broken.py")
 
     for case in broken.CASES:
         if "unreadable" in case.status:

@@ -30,7 +30,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from course_utils import checks
+from course_utils.engine import asking
 from tools import questions
 from tools.bootstrap import bootstrap
 
@@ -110,7 +110,7 @@ def points_of(folder: Path) -> dict[str, float]:
     """Question -> points of a lesson's exercise."""
     path = folder / "questions.py"
     return (
-        {question.name: question.points for question in checks.load(path).QUESTIONS}
+        {question.name: question.points for question in asking.load(path).QUESTIONS}
         if path.exists()
         else {}
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from course_utils import checks
+from course_utils.engine import asking
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -80,7 +80,7 @@ def build(folder: Path) -> bool:
     text = public(source.read_text(encoding="utf-8"))
     before = code.read_text(encoding="utf-8") if code.exists() else ""
     part = answers.with_suffix(".part")
-    checks.store(part, checks.load(source).QUESTIONS)
+    asking.store(part, asking.load(source).QUESTIONS)
     if before == text and answers.exists() and agree(answers, part):
         part.unlink()
         return False
@@ -92,7 +92,7 @@ def build(folder: Path) -> bool:
 def agree(one: Path, other: Path) -> bool:
     """Whether two files hold the same answers, but for what another processor rounds
     differently."""
-    return _same(*(checks.plain(checks.read(path)) for path in (one, other)))
+    return _same(*(asking.plain(asking.read(path)) for path in (one, other)))
 
 
 def _same(first: object, second: object) -> bool:
@@ -100,7 +100,7 @@ def _same(first: object, second: object) -> bool:
         return first.keys() == second.keys() and all(
             _same(first[key], second[key]) for key in first
         )
-    return checks.same(first, second, 1e-3)
+    return asking.same(first, second, 1e-3)
 
 
 def differs(folder: Path) -> bool:
@@ -111,7 +111,7 @@ def differs(folder: Path) -> bool:
         return True
     part = answers.with_suffix(".check")
     try:
-        checks.store(part, checks.load(folder / "questions.py").QUESTIONS)
+        asking.store(part, asking.load(folder / "questions.py").QUESTIONS)
         return not agree(answers, part)
     finally:
         part.unlink(missing_ok=True)

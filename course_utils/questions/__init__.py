@@ -1,1 +1,1 @@
-"""What students have of the questions: built by `make exercises` from lessons/*/questions.py, never edited."""
+"""What students have of the questions: built by `make notebooks` from lessons/*/questions.py."""
