@@ -1,7 +1,7 @@
 """The grader's side of a question: which there are, what is sent into the box, and what may come
 out of it.
 
-What a question is, and how it is put and judged, stands in ``course_utils/engine/asking.py``, since a
+What a question is, and how it is put and judged, stands in ``course_utils/engine/asking.py``: a
 notebook's check asks the same. Judging happens here, where no student's code ever ran, on plain
 numbers and tensors.
 """
