@@ -467,6 +467,7 @@ def is_linear(given, answers, expected):
 
 def error_of_pca(given, answers, expected):
     """The error on held-out images is PCA's, within two per cent."""
+    is_linear(given, answers, expected)
     ratio = ratio_to_pca(given, answers)
     if not 0.9 < ratio < ERROR:
         what = "the error on held-out images, as a multiple of PCA's"

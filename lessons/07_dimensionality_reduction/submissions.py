@@ -364,7 +364,7 @@ CASES = [
         "wrong 3, PCA's components put in",
         E,
         linear(COPIED, ""),
-        partly={TRAIN: 1},
+        (TRAIN,),
         say="were put in",
     ),
     Case(
