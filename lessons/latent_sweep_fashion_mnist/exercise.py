@@ -593,7 +593,7 @@ plots.finish(
 # units, and no narrower one comes within a standard error of it: both rules name 1,568.
 # That is the end of the range and no optimum. The error falls at every step, but ever
 # more slowly: 0.0150 with 128 units, 0.0114 with 784, 0.0112 with 940. The ranking of
-# the widths is the same after half of the epochs, although every error was then 5 to 8
+# the widths is the same after half of the epochs, although every error was then 4 to 8
 # % larger, so more training would lower the curve and not turn it. Nothing in
 # particular happens at 784.
 #
