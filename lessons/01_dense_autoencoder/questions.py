@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from course_utils import data, metrics
-from course_utils.checks import Question, Wrong, expect, tensor
+from course_utils.engine.asking import Question, Wrong, expect, tensor
 from course_utils.engine.exam_images import altered
 
 # 1. dead units
