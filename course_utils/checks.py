@@ -113,6 +113,3 @@ def say(text: str) -> None:
         encoding = sys.stdout.encoding or "ascii"
         text = text.replace("✓", "ok").replace("✗", "no").replace("·", "-").replace("…", "...")
         print(text.encode(encoding, "replace").decode(encoding))
-
-
-from course_utils.engine.asking import NoAnswer, expect, number, plain, put, same, store, tensor  # noqa

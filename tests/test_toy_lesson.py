@@ -58,7 +58,7 @@ check.all(globals())
 """
 QUESTIONS = '''"""Questions."""
 
-from course_utils.checks import Question, expect
+from course_utils.engine.asking import Question, expect
 
 
 def given(random):

@@ -7,7 +7,7 @@ from torch import nn
 
 from course_utils import data, models, training
 from course_utils.engine.exam_images import altered
-from course_utils.engine.questions import Question, Wrong, expect, tensor
+from course_utils.engine.asking import Question, Wrong, expect, tensor
 
 # 1. frozen, with a head
 

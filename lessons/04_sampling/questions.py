@@ -6,7 +6,7 @@ import torch
 
 from course_utils import data, metrics, pretrained
 from course_utils.engine.exam_images import altered
-from course_utils.engine.questions import Question, Wrong, expect, same, tensor
+from course_utils.engine.asking import Question, Wrong, expect, same, tensor
 
 
 def distances(samples, images):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 
 from course_utils import data, metrics
-from course_utils.checks import Question, Wrong, expect, number, same, tensor
+from course_utils.engine.asking import Question, Wrong, expect, number, same, tensor
 from course_utils.engine.exam_images import altered
 
 # 1. principal angles
