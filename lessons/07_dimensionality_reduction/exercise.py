@@ -393,8 +393,9 @@ def centres_agree(points, flat, labels):
 check("centres_agree", centres_agree)
 
 # %% [markdown]
-# Now look at 800 pictures of clothes, first by PCA, then by t-SNE, which takes some
-# seconds. The third map is the control: the places of the second, dealt out at random.
+# Now look at some hundred pictures of clothes, first by PCA, then by t-SNE, which takes
+# some seconds. The third map is the control: the places of the second, dealt out at
+# random.
 
 # %%
 from sklearn.manifold import TSNE
@@ -408,7 +409,7 @@ def t_sne(points):
 pixels = held_out[:800].flatten(1)
 labels = validation.labels[:800]
 maps = {"PCA": pca.encode(held_out[:800], 2), "t-SNE": t_sne(pixels)}
-dealt = torch.randperm(800, generator=torch.Generator().manual_seed(0))
+dealt = torch.randperm(len(pixels), generator=torch.Generator().manual_seed(0))
 maps["t-SNE, dealt out"] = maps["t-SNE"][dealt]
 
 
@@ -436,14 +437,15 @@ for ax, (name, flat) in zip(axes, maps.items()):
 handles = axes[0].get_legend_handles_labels()
 fig.legend(*handles, loc="outside right center", markerscale=2.5)
 
+chance = 10 / (len(pixels) - 1)
 best = {key: max(found, key=lambda name: found[name][key]) for key in found["PCA"]}
 plots.finish(
     fig,
     title=f"The map that keeps most neighbours is {best['kept']}; "
     f"the order of the centres' distances is kept best by {best['centres']}",
-    caption="800 held-out images, coloured by class. Over each map: the share of the "
-    "10 nearest neighbours that it keeps, and the rank correlation of the distances "
-    f"between class centres. By chance a map keeps {10 / 799:.0%} of the neighbours.",
+    caption=f"{len(pixels)} held-out images, coloured by class. Over each map: the "
+    "share of the 10 nearest neighbours that it keeps, and the rank correlation of the "
+    f"distances between class centres. By chance a map keeps {chance:.0%}.",
 )
 
 # %% [markdown]
