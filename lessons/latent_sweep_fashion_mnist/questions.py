@@ -513,7 +513,8 @@ def learned(given, answers, name):
     level = metrics.mse(given["train"].double().mean(0).expand_as(images), images)
     error = metrics.mse(restored, images)
     if not error < 0.85 * level:
-        cause = "no training, or with another loss than denoising_loss"
+        cause = "no training, another loss than denoising_loss, "
+        cause += "or other images than it was given"
         what = "the error on other images after 36 epochs"
         raise Wrong(what, "well below that of the mean image", error, cause)
     return restored

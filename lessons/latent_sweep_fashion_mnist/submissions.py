@@ -342,7 +342,6 @@ with torch.no_grad():
         "wrong 4, trains on the notebook's images",
         SEEDED + FIT.format("train.images[: len(images)], denoising_loss"),
         say="other images than it was given",
-        points=1.5,
     ),
     trained("wrong 4, not trained", SEEDED + "return model", say="no training"),
     # 5
