@@ -70,16 +70,13 @@ with torch.no_grad():
     encoder[1].bias.copy_(-encoder[1].weight @ x.mean(0))
     drawing.bias.copy_(x.mean(0))
 model = nn.Sequential(encoder, nn.Sequential(drawing, nn.Unflatten(1, (1, 28, 28))))
-optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
-steps = epochs * (len(x) // 128)
-falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
 for _ in range(epochs):
     for index in torch.randperm(len(x))[: len(x) // 128 * 128].split(128):
         loss = (model(images[index]) - images[index]).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        falling.step()
 return model"""
 COPIED = """
 pca = metrics.PCABaseline(images)
