@@ -202,7 +202,7 @@ check("denoising_loss", denoising_loss)
 # torch.manual_seed(…)
 # corrupted_imgs = …
 # model.…
-# with torch.no_grad():
+# with torch.…:  # no gradients
 #     reconstructed = model(…)
 # ```
 # </details>
