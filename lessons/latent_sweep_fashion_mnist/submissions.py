@@ -142,20 +142,17 @@ CASES = [
         "right, the package's corruption, own modules, scikit-learn",
         E,
         {
-            **SKIP,
             **answer("corrupt", "return corruption.Dropout(p)(images)"),
             **answer("make_dae", OWN_MODULES),
             **APART,
             **answer("successful_below", LOOPS_SUCCESSFUL),
             **answer("components_needed", SKLEARN_NEEDED),
         },
-        (TRAIN,),
     ),
     Case(
         "right, single precision, a copy that is changed",
         E,
         {
-            **SKIP,
             **answer(
                 "corrupt",
                 "out = images.clone()\n"
@@ -164,7 +161,6 @@ CASES = [
             ),
             **answer("components_needed", SINGLE_NEEDED),
         },
-        (TRAIN,),
     ),
     # 1
     wrong(
