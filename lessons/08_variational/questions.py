@@ -228,7 +228,9 @@ def ask_distortion(student, given):
     if isinstance(loss, torch.Tensor) and loss.requires_grad:
         loss.backward()
     path = torch.zeros(8, 1, 28, 28) if rebuilt.grad is None else rebuilt.grad
-    difference = float(loss) - float(without)
+    difference = float(torch.as_tensor(loss).detach()) - float(
+        torch.as_tensor(without).detach()
+    )
     return {"distortion": difference, "to_rebuilt": path}
 
 
@@ -240,7 +242,7 @@ def ask_loss(student, given):
         loss.backward()
     nothing = torch.zeros(9, 6)
     return {
-        "loss": float(loss),
+        "loss": float(torch.as_tensor(loss).detach()),
         "to_mu": nothing if mu.grad is None else mu.grad,
         "to_log_var": nothing if log_var.grad is None else log_var.grad,
     }
@@ -260,7 +262,7 @@ def ask_loss_with_own_kl(student, given):
         value = torch.as_tensor(value).mean()
         if value.requires_grad:
             value.backward()
-        answer[name] = float(value)
+        answer[name] = float(torch.as_tensor(value).detach())
         for path, start in (("mu", mu), ("log_var", log_var)):
             grad = torch.zeros(8, 8) if start.grad is None else start.grad
             answer[f"{name} to {path}"] = grad
