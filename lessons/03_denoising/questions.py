@@ -7,8 +7,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_utils import corruption, data, metrics
-from course_utils.engine.exam_images import altered
 from course_utils.engine.asking import Question, Wrong, expect, tensor
+from course_utils.engine.exam_images import altered
 
 # 1. corruption
 

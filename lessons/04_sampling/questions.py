@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from course_utils import data, metrics, pretrained
-from course_utils.engine.exam_images import altered
 from course_utils.engine.asking import Question, Wrong, expect, same, tensor
+from course_utils.engine.exam_images import altered
 
 
 def distances(samples, images):
