@@ -109,21 +109,19 @@ def together(chosen: list[Case]) -> list[tuple[Case, list[Case]]]:
     for case in chosen:
         plain = case.name.startswith("wrong") and case.change is None and case.status == ("graded",)
         for pack, members in packs if plain else ():
+            lost, ours = {*pack.loses, *pack.partly}, {*case.loses, *case.partly}
+            names = {cell.removeprefix("check_") for cell in lost & ours}
             fits = (
-                pack.exercise == case.exercise
+                (pack.exercise, pack.change, pack.status) == (case.exercise, None, case.status)
                 and members[0].name.startswith("wrong")
-                and pack.change is None
-                and pack.status == case.status
-            )
-            fits = (
-                fits
-                and not questions[case.exercise]
-                <= {*pack.loses, *pack.partly, *case.loses, *case.partly}
+                and not questions[case.exercise] <= lost | ours
                 and all(pack.answers.get(key, text) == text for key, text in case.answers.items())
+                and names <= pack.answers.keys() & case.answers.keys()  # lost by the same answer
             )
-            if fits and not {*pack.loses, *pack.partly} & {*case.loses, *case.partly}:
+            if fits:
                 pack.answers |= case.answers
-                pack.loses, pack.partly = (*pack.loses, *case.loses), pack.partly | case.partly
+                pack.loses = tuple({**dict.fromkeys(pack.loses), **dict.fromkeys(case.loses)})
+                pack.partly |= case.partly
                 members.append(case)
                 break
         else:

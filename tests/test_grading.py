@@ -75,7 +75,6 @@ def graded(bwrap, tmp_path_factory):
     return folder, cases, {(result.student, result.exercise): result for result in results}, inside
 
 
-@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.exercise[:2]}-{case.name}")
 def test_case(graded, case):
     pack = graded[3][case.name, case.exercise]
