@@ -14,7 +14,8 @@ from tools import address, build
 ROOT = Path(__file__).resolve().parents[1]
 NEW = "https://github.com/some-school/our.course"
 PLACES = [
-    *["lessons", "notebooks", "solutions", "exercises", "tools", "grading", "course_utils"],
+    *["lessons", "notebooks", "solutions", "exercises", "pictures"],
+    *["tools", "grading", "course_utils"],
     *["README.md", "CITATION.cff", "CHANGELOG.md", "CONTRIBUTING.md", "pyproject.toml"],
 ]
 
