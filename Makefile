@@ -29,7 +29,7 @@ course: setup-all  ## execute every notebook without a window, and print a table
 check: setup-all  ## what needs no training: built files, lint, types, pins, links, the quick tests
 	@$(PY) -m tools.run_tests check
 
-test: setup-all  ## each notebook once and all unit tests, on the full data or else the sample (ALL=1: everything, as CI does)
+test: setup-all  ## each notebook once and all unit tests, on the full data or else the sample (ALL=1: everything, for more than an hour)
 	@$(PY) -m tools.run_tests $(if $(ALL),all)
 
 claims: setup-all  ## the claims that need longer training; writes lessons/RESULTS.md
