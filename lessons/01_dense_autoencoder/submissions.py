@@ -197,7 +197,7 @@ CASES = [
         E,
         fitted("models.dense_autoencoder(20, nn.Identity())"),
         (TRAIN,),
-        say="(600, 10)",
+        say="got (600, 20)",
     ),
     Case(
         "wrong 3, not trained",
