@@ -209,7 +209,7 @@ def ratio_to_pca(given, answers):
 
 
 def learns_and_lives(given, answers, expected):
-    """It has learned from your images with a code of ten numbers, and no unit is dead."""
+    """It learned from the images given, with ten numbers, and no unit is dead."""
     codes = tensor(answers[0], "codes", (len(given["images"]), 10))
     dead = int((codes == 0).all(dim=0).sum())
     if dead:
