@@ -23,8 +23,8 @@ setup-lab setup-all: setup-%:
 lab: setup-lab  ## open JupyterLab on lesson 01
 	@$(PY) -m jupyter lab --allow-root $(LAB_ARGS) notebooks/01_dense_autoencoder.ipynb
 
-course: setup-all  ## execute every notebook without a window, and print a table
-	@$(PY) -m tools.build --course
+course: setup-all  ## execute every notebook without a window; writes benchmarks/COURSE.md
+	@$(PY) -m tools.course
 
 check: setup-all  ## what needs no training: built files, lint, types, pins, links, the quick tests
 	@$(PY) -m tools.run_tests check

@@ -5,7 +5,6 @@
     python -m tools.build 03_denoising …  rebuild these; where only texts changed the outputs stay,
     with --all they are made anew
     python -m tools.build --check         name those that differ from their sources
-    python -m tools.build --course        execute every committed notebook, print a table
 
 Data flows one way. An executed notebook has stable cell ids, no timing, no widget state and no
 trace of this machine, so that two builds on one machine give the same bytes (but for the seconds
@@ -205,7 +204,7 @@ def tidy(nb: nbformat.NotebookNode) -> None:
         cell.outputs = outputs
 
 
-def execute(nb: nbformat.NotebookNode) -> str:
+def execute(nb: nbformat.NotebookNode, timing: bool = False) -> str:
     """Run every cell in a fresh kernel and an empty folder; "" if all went well, else what
     happened."""
     with tempfile.TemporaryDirectory() as folder:
@@ -213,7 +212,7 @@ def execute(nb: nbformat.NotebookNode) -> str:
             NotebookClient(
                 nb,
                 timeout=SECONDS_PER_CELL,
-                record_timing=False,
+                record_timing=timing,
                 kernel_name="python3",
                 extra_arguments=[
                     "--log-level=ERROR"
@@ -379,34 +378,12 @@ def build(names: list[str], anew: Collection[str] | None = None) -> int:
     return failed
 
 
-def course(names: list[str]) -> int:
-    """Execute the committed notebooks as a reader would; the executed copies go to build/course."""
-    rows = []
-    for number, name in enumerate(names, 1):
-        notebook = targets()[name][1]
-        print(f"[{number}/{len(names)}] {name} …", end=" ", flush=True)
-        nb, start = nbformat.read(notebook, as_version=4), time.monotonic()
-        trouble = execute(nb)
-        rows.append((name, time.monotonic() - start, figures(nb), not trouble))
-        print(f"{rows[-1][1]:.0f} s {'passed' if not trouble else 'FAILED'}", flush=True)
-        if trouble:
-            print(trouble, file=sys.stderr)
-        copy = ROOT / "build/course" / f"{name}.ipynb"
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(nb, copy)
-    width = max(map(len, names))
-    print(f"\n{'notebook':{width}}  seconds  figures  passed")
-    for name, seconds, pictures, passed in rows:
-        print(f"{name:{width}}  {seconds:7.0f}  {pictures:7d}  {'yes' if passed else 'NO'}")
-    return sum(not passed for *_, passed in rows)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*")
-    for option in ("--all", "--check", "--course"):
+    for option in ("--all", "--check"):
         parser.add_argument(option, action="store_true")
     options = parser.parse_args()
     known = targets()
@@ -417,8 +394,6 @@ def main() -> int:
     os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
     if os.path.isdir(os.environ.get("COURSE_DATA", "")):
         os.environ["COURSE_DATA"] = os.path.abspath(os.environ["COURSE_DATA"])
-    if options.course:
-        return min(course(options.names or [name for name in known if known[name][1].exists()]), 1)
     changed = options.names or [name for name in known if options.all or differs(*known[name])]
     if options.check:
         wrong = [f"{name} differs from its source" for name in changed]
