@@ -2,13 +2,11 @@
 
 It is measured beside other frameworks and beside the machine's limit.
 
-    python -m benchmarks.bench              speed, switches and errors; writes RESULTS.md,
-    results.json
-                                            and chart.png
-    python -m benchmarks.bench speed        one part only; the others stay as they were measured
-    before python -m benchmarks.bench --slice      a minute's look on few images, without the other
-    frameworks;
-                                            writes to build/bench
+    python -m benchmarks.bench              all parts; writes RESULTS.md, results.json, chart.png
+    python -m benchmarks.bench speed        one part only (speed, busy, switches, errors); the
+                                            others stay as they were measured before
+    python -m benchmarks.bench --slice      a minute's look on few images, without the other
+                                            frameworks; writes to build/bench
 
 Every contender is a process of its own that waits while the others work. A round lets each train
 once, one after the other; the table shows medians over rounds. A run that had to wait for a
@@ -34,7 +32,25 @@ from benchmarks.report import PEERS, SWITCHES, chart, report, summary
 HERE, ROOT = Path(__file__).parent, Path(__file__).parent.parent
 IMAGES = dict(zip(MODELS, (55_000, 19_200, 9_600)))  # of each timed epoch: a second or so for `fit`
 QUIET, TRIES = 0.05, 2
+BUSY_IMAGES = dict(zip(MODELS, (27_500, 5_120, 1_920)))
+COMPUTES = "while True: pass"
+TRAINS = """
+import os
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+import torch
+from course_utils import models
+torch.set_num_threads(2)
+model, x = models.dense_autoencoder(940), torch.rand(128, 1, 28, 28)
+optimizer = torch.optim.Adam(model.parameters())
+while True:
+    loss = ((model(x) - x) ** 2).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+NEIGHBOURS = {"one thread that computes": COMPUTES, "a training on two threads": TRAINS}
 ERROR_EPOCHS, SEEDS = 1, 3
+PARTS = ["speed", "busy", "switches", "errors"]
 
 
 class Contender:
@@ -45,6 +61,7 @@ class Contender:
         environment = os.environ | {
             "PYTHONPATH": str(ROOT),
             "KERAS_BACKEND": backend,
+            "OMP_WAIT_POLICY": "PASSIVE",  # as course_utils sets it; fair to all
             "COURSE_PROGRESS": "0",
             "TF_CPP_MIN_LOG_LEVEL": "3",
         }
@@ -125,6 +142,27 @@ def compare(
     return {"rates": rates, "disturbed": disturbed, "runs": rounds * len(names) * len(MODELS)}
 
 
+def beside(neighbour: str) -> subprocess.Popen:
+    """A program that keeps the processor busy until it is killed."""
+    return subprocess.Popen(
+        [sys.executable, "-c", neighbour], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+
+
+def busy(names: list[str], rounds: int, images: dict[str, int], python: str) -> dict:
+    """Rates as of `compare`, beside each of the neighbours: {neighbour: {model: {name: rates}}}."""
+    found = {}
+    for what, program in NEIGHBOURS.items():
+        print(f"beside {what}:", flush=True)
+        neighbour = beside(program)
+        try:
+            found[what] = compare(names, rounds, images, python, tries=1)["rates"]
+        finally:
+            neighbour.kill()
+            neighbour.wait()
+    return found
+
+
 def errors(names: list[str], images: dict[str, int], python: str) -> dict:
     """Test errors after equal epochs: {model: {name: [error of each seed]}}.
 
@@ -162,7 +200,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "parts", nargs="*", metavar="part", help="speed, switches, errors; all unless named"
+        "parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; all unless named"
     )
     parser.add_argument(
         "--slice", action="store_true", help="few images, without the other frameworks"
@@ -174,8 +212,8 @@ def main() -> None:
         help="folder of the three files (benchmarks, or build/bench for a slice)",
     )
     given = parser.parse_args()
-    parts = given.parts or ["speed", "switches", "errors"]
-    if unknown := set(parts) - {"speed", "switches", "errors"}:
+    parts = given.parts or PARTS
+    if unknown := set(parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(unknown)}")
     (ROOT / "build" / "bench").mkdir(parents=True, exist_ok=True)
     out = given.out or (ROOT / "build" / "bench" if given.slice else HERE)
@@ -198,6 +236,11 @@ def main() -> None:
             *results.get("runs", []),
             {"time": time.strftime("%Y-%m-%d %H:%M"), "ratios": ratios},
         ][-4:]
+    if "busy" in parts:
+        few = images if given.slice else BUSY_IMAGES
+        run = busy(["fit", "plain loop", *peers], rounds, few, python)
+        runs = results.get("busy", []) if not given.slice else []
+        results["busy"] = [*runs, {"time": time.strftime("%Y-%m-%d %H:%M"), "rates": run}][-2:]
     if "switches" in parts:
         results["switches"] = compare(["fit", *SWITCHES], rounds, images, python, tries)
     if "errors" in parts:

@@ -29,6 +29,11 @@ DEAD = """\
 Where the last ReLU starts dead on every pixel this model learns nothing, in any loop; lesson 5
 counts how often.
 """
+BUSY = """\
+Images per second while another program uses the processor: one thread that computes without end, or
+another training on two threads. Medians of interleaved rounds, in separate runs; every contender's
+waiting threads sleep (`OMP_WAIT_POLICY=PASSIVE`). `fit` takes one thread or all, as it measures.
+"""
 SWITCHES_ARE = """\
 `fit` with all switches against `fit` with one of them taken out, medians of interleaved rounds. On
 a machine that others use, too, differences of 10 to 15 % may be noise.
@@ -82,6 +87,8 @@ def report(results: dict) -> str:
     whole = (run["ratios"].values() for run in results["runs"])
     if any(all(peers for _, peers in ratios) for ratios in whole):
         parts += ["## The ratios in separate runs\n", _separate_runs(results["runs"])]
+    if "busy" in results:
+        parts += ["## Beside a busy neighbour\n", BUSY, _busy(results)]
     if "switches" in results:
         parts += ["## What each switch brings\n", SWITCHES_ARE, _switches(results["switches"])]
     if NOTES.exists():
@@ -129,6 +136,22 @@ def _separate_runs(runs: list[dict]) -> str:
             rows.append([run["time"], *(f"{limit:.2f}, {peers:.2f}" for limit, peers in ratios)])
     first = "Of the limit, and times the best other framework.\n\n"
     return first + _table(["run", *MODELS], rows)
+
+
+def _busy(results: dict) -> str:
+    tables = []
+    for run in results["busy"]:
+        for neighbour, rates in run["rates"].items():
+            names = list(next(iter(rates.values())))
+            rows = [
+                [
+                    f"`{name}`" if name == "fit" else name,
+                    *(f"{statistics.median(rates[model][name]):,.0f}" for model in MODELS),
+                ]
+                for name in names
+            ]
+            tables.append(f"Beside {neighbour}, {run['time']}:\n\n{_table(['', *MODELS], rows)}")
+    return "\n".join(tables)
 
 
 def _switches(measured: dict) -> str:

