@@ -119,13 +119,13 @@ def test_the_validation_split_never_changes(name, source, request, monkeypatch):
         assert validation.labels.bincount().tolist() == [500] * 10
 
 
-def test_repeated_loading_is_quick_and_gives_new_tensors():
+def test_repeated_loading_reads_no_file_and_gives_new_tensors():
     first = load_images("MNIST", "test")
     first.images.zero_()
     first.labels.zero_()
-    start = time.perf_counter()
+    read = data._find.cache_info().misses
     second = load_images("MNIST", "test")
-    assert time.perf_counter() - start < 1  # 0.03 s on a machine that does nothing else
+    assert data._find.cache_info().misses == read
     assert second.images.max() == 1 and second.labels.max() == 9
 
 
@@ -234,12 +234,17 @@ class Server(ThreadingHTTPServer):
     def __init__(self, files: dict[str, dict[str, bytes]]):
         super().__init__(("127.0.0.1", 0), Handler)
         self.files, self.asked = files, Counter()
+        self.over, self.waited_out = threading.Event(), False
         threading.Thread(
             target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
         ).start()
 
     def handle_error(self, request, client_address) -> None:  # of a client that lost its patience
         pass
+
+    def keep_waiting(self) -> None:
+        """Until the test is over; `waited_out` where a client waited ten minutes for it."""
+        self.waited_out |= not self.over.wait(600)
 
     def mirror(self, name: str, behaviour: str = "good") -> str:
         return f"http://127.0.0.1:{self.server_port}/{behaviour}/{name}/"
@@ -251,7 +256,7 @@ class Handler(BaseHTTPRequestHandler):
         self.server.asked[self.path] += 1
         content = gzip.compress(self.server.files[name][file.removesuffix(".gz")])
         if behaviour == "hanging":
-            time.sleep(20)
+            self.server.keep_waiting()
         if behaviour == "missing":
             return self.send_error(404)
         if behaviour == "swapped":
@@ -269,7 +274,7 @@ class Handler(BaseHTTPRequestHandler):
             content = content[: len(content) // 2]
         if behaviour == "stalling":
             self.wfile.write(content[:20])
-            time.sleep(20)
+            self.server.keep_waiting()
         if behaviour == "dripping":
             for byte in content:
                 self.wfile.write(bytes([byte]))
@@ -302,6 +307,7 @@ def server(monkeypatch, tmp_path):
     monkeypatch.delenv("COURSE_DATA", raising=False)
     server = Server(files)
     yield server
+    server.over.set()
     server.shutdown()
     server.server_close()
 
@@ -334,7 +340,8 @@ def test_download_once_into_torchvisions_layout(server, monkeypatch, tmp_path, c
     ["swapped", "garbage", "halved", "closing", "missing", "hanging", "stalling", "dripping"],
 )
 def test_the_second_mirror_helps_when_the_first_does_not(server, monkeypatch, tmp_path, behaviour):
-    monkeypatch.setattr(download, "CONNECT_SECONDS", 1)
+    if behaviour in ("hanging", "stalling", "dripping"):
+        monkeypatch.setattr(download, "CONNECT_SECONDS", 3)
     use(monkeypatch, server.mirror("FashionMNIST", behaviour), server.mirror("FashionMNIST"))
     if (
         behaviour == "dripping"
@@ -342,9 +349,8 @@ def test_the_second_mirror_helps_when_the_first_does_not(server, monkeypatch, tm
         monkeypatch.setattr(download, "TOTAL_SECONDS", 1)
         assert load_images("FashionMNIST", "train").source == "sample"
         return
-    start = time.monotonic()
     assert load_images("FashionMNIST", "train").source == "full"
-    assert time.monotonic() - start < 10
+    assert not server.waited_out
     assert all(
         (raw(tmp_path) / file).read_bytes() == server.files["FashionMNIST"][file] for file in FILES
     )
@@ -370,13 +376,13 @@ def test_a_mirror_gets_a_second_chance(server, monkeypatch):
 def test_without_a_good_mirror_one_line_says_why_and_the_sample_is_used(
     server, monkeypatch, tmp_path, capsys, behaviour, words
 ):
-    monkeypatch.setattr(download, "CONNECT_SECONDS", 1)
+    if behaviour in ("hanging", "stalling", "dripping"):
+        monkeypatch.setattr(download, "CONNECT_SECONDS", 3)
     use(monkeypatch, server.mirror("FashionMNIST", behaviour))
-    start = time.monotonic()
     assert {
         load_images("FashionMNIST", split).source for split in (*data.SPLITS, *data.SPLITS)
     } == {"sample"}
-    assert time.monotonic() - start < 10
+    assert not server.waited_out
     lines = capsys.readouterr().out.splitlines()
     assert (
         len(lines) == 3
@@ -396,21 +402,24 @@ def test_without_a_good_mirror_one_line_says_why_and_the_sample_is_used(
     assert load_images("FashionMNIST", "train").source == "full"  # but later it does
 
 
-def test_without_a_network_it_takes_no_time(server):
-    start = time.monotonic()
+def test_without_a_network_each_data_set_is_tried_once(server, monkeypatch):
+    tried = []
+    real = download.urlopen
+    monkeypatch.setattr(
+        download, "urlopen", lambda url, **how: (tried.append(url), real(url, **how))[1]
+    )
     assert {load_images(name, split).source for name in NAMES for split in data.SPLITS} == {
         "sample"
     }
-    assert time.monotonic() - start < 10
+    assert len(tried) <= 2 * len(NAMES)  # a second chance for each, and no try for each split
 
 
 def test_a_name_that_is_not_found_in_time(server, monkeypatch, capsys):
     """Looking up a name, and trying each address of a host in turn, knows no limit of its own."""
-    monkeypatch.setattr(download, "urlopen", lambda url, timeout: time.sleep(10))
+    monkeypatch.setattr(download, "urlopen", lambda url, timeout: server.keep_waiting())
     monkeypatch.setattr(download, "CONNECT_SECONDS", 0.3)
-    start = time.monotonic()
     assert load_images("FashionMNIST", "test").source == "sample"
-    assert time.monotonic() - start < 10 and "did not answer in time" in capsys.readouterr().out
+    assert not server.waited_out and "did not answer in time" in capsys.readouterr().out
 
 
 def test_a_system_package_fills_the_cache(server, monkeypatch, tmp_path, capsys):
@@ -443,14 +452,14 @@ context = multiprocessing.get_context("fork")
 barrier, results = context.Barrier(30), context.Queue()
 
 def learner():
-    barrier.wait(120)
+    barrier.wait()
     images = data.load_images("FashionMNIST", "test")
     results.put([images.source, float(images.images.sum())])
 
 processes = [context.Process(target=learner) for _ in range(30)]
 for process in processes:
     process.start()
-outcomes = [results.get(timeout=120) for _ in processes]
+outcomes = [results.get() for _ in processes]
 for process in processes:
     process.join()
 print("OUTCOMES " + json.dumps(outcomes))
@@ -466,7 +475,7 @@ def test_of_thirty_processes_one_fetches(server, tmp_path, behaviour, source, mo
     mirror = server.mirror("FashionMNIST", behaviour)
     command = [sys.executable, "-c", THIRTY, mirror, json.dumps(download.SHA256)]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    run = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     outcomes = json.loads(run.stdout.split("OUTCOMES ")[1])
     assert (

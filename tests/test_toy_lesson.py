@@ -150,7 +150,6 @@ def toy(tmp_path_factory):
             cwd=course,
             env=environment,
             text=True,
-            timeout=600,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
