@@ -1,0 +1,49 @@
+"""Sphinx's configuration of the site. The pages are prepared by build.py."""
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.util.docutils import SphinxTranslator
+
+project = "Autoencoders"
+author = "the authors of the course"
+extensions = ["myst_nb"]
+nb_execution_mode = "off"
+nb_render_markdown_format = "myst"
+myst_enable_extensions = ["dollarmath", "amsmath"]
+myst_heading_anchors = 3
+suppress_warnings = ["myst.header", "mystnb.unknown_mime_type"]
+exclude_patterns = [".doctrees"]
+
+html_theme = "sphinx_book_theme"
+html_title = "Autoencoders, from ten numbers to a generative model"
+html_static_path = ["static"]
+html_css_files = ["course.css"]
+html_js_files = ["course.js"]
+html_copy_source = False
+html_show_sourcelink = False
+html_show_search_summary = False  # it would fetch pages, which file:// forbids
+html_show_sphinx = False
+html_show_copyright = False
+html_math_renderer = "mathml"
+html_theme_options = {
+    "use_download_button": False,
+    "use_fullscreen_button": False,
+    "show_toc_level": 2,
+    "show_navbar_depth": 1,
+}
+
+
+def inline(translator: SphinxTranslator, node: nodes.math) -> None:
+    translator.body.append(tex2mathml(node.astext(), as_block=False))
+    raise nodes.SkipNode
+
+
+def display(translator: SphinxTranslator, node: nodes.math_block) -> None:
+    translator.body.append(tex2mathml(node.astext(), as_block=True))
+    raise nodes.SkipNode
+
+
+def setup(app):
+    """Formulas as MathML: every browser draws it, offline and without a script."""
+    app.add_html_math_renderer("mathml", (inline, None), (display, None))
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
