@@ -164,6 +164,8 @@ class Pages:
                 cell.source = self.markdown(cell.source, page)
                 continue
             pictures = [o for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
+            if "bootstrap" in tags:  # of use in Colab only
+                tags.append("remove-cell")
             if pictures:  # myst-nb drops the alternative text that stands with the output
                 alt = " ".join(o.data.get("text/plain", "") for o in pictures)
                 cell.metadata["mystnb"] = {"image": {"alt": self.translate(alt)}}
@@ -296,8 +298,9 @@ def build(out: Path, solutions=False, language="en", only: str = "") -> None:
             shutil.copyfile(ROOT / page, out / page)  # to download, as committed
     shutil.copytree(SITE / "figures", out / "_static/figures", ignore=shutil.ignore_patterns("*.html"))
     weights.write(out / "_static/weights")
-    for unused in (".buildinfo", "objects.inv", ".doctrees"):
+    for unused in (".buildinfo", "objects.inv"):
         (out / unused).unlink(missing_ok=True)
+    shutil.rmtree(out / "_sources", ignore_errors=True)
 
 
 def main() -> None:

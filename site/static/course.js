@@ -194,12 +194,13 @@ const LAYERS = {
   },
 };
 
-// ---- Predictions: the output after one waits until it is answered, or shown on demand.
+// ---- Predictions: the output after one, and the words that read it, wait for an answer.
 
 function prediction(form) {
   const { page, number } = form.dataset;
   const cell = document.querySelector(`.tag_prediction-${number} .cell_input`);
-  const outputs = document.querySelectorAll(`.tag_answer-${number} .cell_output`);
+  const answer = document.querySelector(`.tag_answer-${number}`);
+  const outputs = [...answer.querySelectorAll(".cell_output"), ...wordsAfter(answer)];
   const inputs = [...form.querySelectorAll("input, select")];
   const key = (input) => `course/${page}/${input.name}`;
   const note = form.querySelector("output");
@@ -235,6 +236,16 @@ function prediction(form) {
     inputs.forEach((input, i) => (input.value = kept[i] ?? ""));
     show(note.dataset.sayKept);
   }
+}
+
+// The text that reads a result, up to the next cell or heading.
+function wordsAfter(cell) {
+  const words = [];
+  for (let next = cell.nextElementSibling; next; next = next.nextElementSibling) {
+    if (next.matches(".cell, section, .living-place, .prediction")) break;
+    words.push(next);
+  }
+  return words;
 }
 
 // The browser's own storage; where there is none, nothing is kept.
