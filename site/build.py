@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import ast
 import html
-import json
 import os
 import re
 import shutil
@@ -30,7 +29,13 @@ import weights  # noqa: E402
 
 from tools.build import address  # noqa: E402
 
-TEXTS = ["GLOSSARY.md", "TEACHING.md", "lessons/RESULTS.md", "benchmarks/RESULTS.md", "CHANGELOG.md"]
+TEXTS = [
+    "GLOSSARY.md",
+    "TEACHING.md",
+    "lessons/RESULTS.md",
+    "benchmarks/RESULTS.md",
+    "CHANGELOG.md",
+]
 FIGURES = {  # moving figure: (notebook, what its code cell must hold, its static picture is hidden)
     "sliders": ("notebooks/01_dense_autoencoder.ipynb", "widgets.latent_traversal(", True),
     "denoise": ("notebooks/03_denoising.ipynb", "widgets.corrupt_and_restore(", True),
@@ -40,7 +45,9 @@ FIGURES = {  # moving figure: (notebook, what its code cell must hold, its stati
     "sheet": ("notebooks/08_variational.ipynb", "imshow(sheet", False),
 }
 BADGE = re.compile(r"\[!\[Open In Colab\]\([^)]*\)\]\(([^)]*)\)")
-LINK = re.compile(r'(\]\(|<a [^>]*?href="|<img [^>]*?src="|^\[[^\]]+\]: )([^)"\s#]+)(#[^)"\s]*)?', re.M)
+LINK = re.compile(
+    r'(\]\(|<a [^>]*?href="|<img [^>]*?src="|^\[[^\]]+\]: )([^)"\s#]+)(#[^)"\s]*)?', re.M
+)
 TERM = re.compile(r"\[([^\]]+)\]\((?:\.\./)*GLOSSARY\.md(?:#[^)]*)?\)")
 ROW = re.compile(r"^\| \*\*(.+?)\*\* \|(?:[^|]*\|){2} *([^|]*?) *\|$", re.M)
 
@@ -54,16 +61,24 @@ def pseudo(block: str) -> str:
 
     def wrap(match: re.Match) -> str:
         lead, text, tail = match.groups()
-        return f"{lead}⟦{text}⟧{tail}" if re.search(r"\w", text) else match.group()
+        return (
+            f"{lead}⟦{text}⟧{tail}"
+            if re.search(r"\w", text) and "{gallery}" not in text
+            else match.group()
+        )
 
     if re.match(r"\|", block):
         rows = block.splitlines()
         cells = re.compile(r"(\| *)([^|]*[^| ])( *(?=\|))")
-        return "\n".join(row if re.match(r"^[|:\- ]+$", row) else cells.sub(wrap, row) for row in rows)
+        return "\n".join(
+            row if re.match(r"^[|:\- ]+$", row) else cells.sub(wrap, row) for row in rows
+        )
     if re.match(r"\s*<|\[[^\]]+\]: |\$\$", block):  # HTML, link targets, formulas
         parts = re.compile(r"(>\s*|^)([^<>]*[^<>\s])(\s*)(?=<|$)")
         return parts.sub(wrap, block) if block.lstrip().startswith("<") else block
-    items = re.compile(r"((?:^|\n)(?:> ?)?(?:#+ |[-*] |\d+\. |    )?)((?:.|\n(?!(?:> ?)?[-*] |\d+\. ))+)()")
+    items = re.compile(
+        r"((?:^|\n)(?:> ?)?(?:#+ |[-*] |\d+\. |    )?)((?:.|\n(?!(?:> ?)?[-*] |\d+\. ))+)()"
+    )
     return items.sub(wrap, block)
 
 
@@ -83,7 +98,7 @@ def slug(term: str) -> str:
 
 
 def names_of(entry: str) -> list[str]:
-    """"mean squared error (MSE)" and "code, latent representation" are each found by two names."""
+    """ "mean squared error (MSE)" and "code, latent representation" are each found by two names."""
     plain = re.sub(r"\([^)]*\)", " ", entry)
     names = [*plain.split(","), *re.findall(r"\(([^)]*)\)", entry), re.sub(r"[()]", "", entry)]
     return [" ".join(name.lower().split()) for name in names]
@@ -136,7 +151,9 @@ class Pages:
                 return f'<a href="{target}">{match.group(1)}</a>'
             anchor, sentence = self.terms[found]
             sentence = html.escape(self.translate(sentence))
-            return f'<a class="term" href="{target}#{anchor}" title="{sentence}">{match.group(1)}</a>'
+            return (
+                f'<a class="term" href="{target}#{anchor}" title="{sentence}">{match.group(1)}</a>'
+            )
 
         return change
 
@@ -191,6 +208,20 @@ class Pages:
         for cell in cells:
             cell.pop("code", None)
         return nbformat.writes(nb)
+
+    def index(self) -> str:
+        text = self.markdown((SITE / "index.md").read_text(encoding="utf-8"), "index.md")
+        if not any(page.startswith("solutions/") for page in self.notebooks):
+            text = re.sub(r"(?s)<!-- solutions -->.*?<!-- /solutions -->\n", "", text)
+        items = []
+        for page in self.notebooks:
+            picture = f"pictures/{Path(page).stem}.png"
+            if page.startswith("notebooks/") and (ROOT / picture).exists():
+                title = nbformat.read(ROOT / page, as_version=4).cells[0].source.split("\n")[0]
+                alt = html.escape(self.translate(title.strip("# ")), quote=True)
+                link = Path(page).with_suffix(".html").as_posix()
+                items.append(f'<a href="{link}"><img src="{picture}" alt="{alt}" /></a>')
+        return text.replace("{gallery}", raw(f'<div class="gallery">{"".join(items)}</div>'))
 
     def prediction(self, code: str, number: int, page: str, said: str) -> str:
         """A form with an input for each name that a prediction cell sets."""
@@ -273,19 +304,19 @@ def build(out: Path, solutions=False, language="en", only: str = "") -> None:
     source = out.parent / f"{out.name}-source"
     shutil.rmtree(out, ignore_errors=True)
     made = {
-        "index.md": pages.markdown((SITE / "index.md").read_text(encoding="utf-8"), "index.md"),
-        **{text: pages.markdown((ROOT / text).read_text(encoding="utf-8"), text) for text in pages.texts},
+        "index.md": pages.index(),
+        **{
+            text: pages.markdown((ROOT / text).read_text(encoding="utf-8"), text)
+            for text in pages.texts
+        },
         **{page: pages.notebook(page) for page in pages.notebooks},
     }
-    if not solutions:
-        made["index.md"] = re.sub(r"(?s)<!-- solutions -->.*?<!-- /solutions -->\n", "", made["index.md"])
     made = {page: text for page, text in made.items() if only in page or page == "index.md"}
     for path in [*source.rglob("*.md"), *source.rglob("*.ipynb")]:
         if path.relative_to(source).as_posix() not in made:
             path.unlink()
     for page, text in made.items():
         write(source / page, text)
-    shutil.copytree(ROOT / "pictures", source / "pictures", dirs_exist_ok=True)
     shutil.copytree(ROOT / "grading/pictures", source / "grading/pictures", dirs_exist_ok=True)
     from sphinx.cmd.build import main as sphinx
 
@@ -296,7 +327,10 @@ def build(out: Path, solutions=False, language="en", only: str = "") -> None:
     for page in pages.notebooks:
         if page in made:
             shutil.copyfile(ROOT / page, out / page)  # to download, as committed
-    shutil.copytree(SITE / "figures", out / "_static/figures", ignore=shutil.ignore_patterns("*.html"))
+    shutil.copytree(
+        SITE / "figures", out / "_static/figures", ignore=shutil.ignore_patterns("*.html")
+    )
+    shutil.copytree(ROOT / "pictures", out / "pictures")
     weights.write(out / "_static/weights")
     for unused in (".buildinfo", "objects.inv"):
         (out / unused).unlink(missing_ok=True)
@@ -313,7 +347,8 @@ def main() -> None:
     build(asked.out.absolute(), asked.solutions, asked.language)
     files = [path for path in asked.out.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files) / 1e6
-    print(f"{asked.out}: {sum(f.suffix == '.html' for f in files)} pages, {size:.0f} MB; open index.html")
+    count = sum(path.suffix == ".html" for path in files)
+    print(f"{asked.out}: {count} pages, {size:.0f} MB; open index.html")
     if asked.zip:
         print(shutil.make_archive(str(asked.out), "zip", asked.out.parent, asked.out.name))
 

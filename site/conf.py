@@ -1,7 +1,7 @@
 """Sphinx's configuration of the site. The pages are prepared by build.py."""
 
 from docutils import nodes
-from docutils.utils.math.latex2mathml import tex2mathml
+from latex2mathml.converter import convert
 from sphinx.util.docutils import SphinxTranslator
 
 project = "Autoencoders"
@@ -35,17 +35,14 @@ html_theme_options = {
 }
 
 
-def inline(translator: SphinxTranslator, node: nodes.math) -> None:
-    translator.body.append(tex2mathml(node.astext(), as_block=False))
-    raise nodes.SkipNode
-
-
-def display(translator: SphinxTranslator, node: nodes.math_block) -> None:
-    translator.body.append(tex2mathml(node.astext(), as_block=True))
+def mathml(translator: SphinxTranslator, node: nodes.math | nodes.math_block) -> None:
+    """Formulas as MathML: every browser draws it, offline and without a script."""
+    display = "inline" if isinstance(node, nodes.math) else "block"
+    markup = convert(node.astext(), display=display)
+    translator.body.append(markup.replace("<mi>log</mi>", '<mi>log</mi><mspace width="0.17em"/>'))
     raise nodes.SkipNode
 
 
 def setup(app):
-    """Formulas as MathML: every browser draws it, offline and without a script."""
-    app.add_html_math_renderer("mathml", (inline, None), (display, None))
+    app.add_html_math_renderer("mathml", (mathml, None), (mathml, None))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

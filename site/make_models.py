@@ -25,7 +25,7 @@ from course_utils.training import fit
 
 ROOT = Path(__file__).resolve().parents[1]
 WEIGHTS, KEPT = ROOT / "site/weights", ROOT / "build/site-models"
-DENOISERS = 256  # code numbers of the figure in lesson 3: the smallest that beats the formula
+DENOISERS = 256  # code numbers of the figure in lesson 3: a quarter of the lesson's, for its size
 
 
 def falling(optimizer):

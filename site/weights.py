@@ -61,7 +61,9 @@ def layers(model: nn.Module) -> list[dict]:
             numbers = {"weight": text(layer.weight.detach()), "bias": text(layer.bias.detach())}
             shape = list(layer.weight.shape)
             kind = {nn.Linear: "dense", nn.Conv2d: "conv"}.get(type(layer), "transposed")
-            step = {} if kind == "dense" else {"stride": layer.stride[0], "padding": layer.padding[0]}
+            step = (
+                {} if kind == "dense" else {"stride": layer.stride[0], "padding": layer.padding[0]}
+            )
             rows.append({"kind": kind, "shape": shape, **step, **numbers})
         elif isinstance(layer, nn.Unflatten):
             rows.append({"kind": "reshape", "shape": list(layer.unflattened_size)})
@@ -80,16 +82,23 @@ def halves(model: nn.Module) -> dict[str, list[dict]]:
 def pictures() -> dict:
     found = load_file(FOLDER / "pictures.safetensors")
     table = sweeps.shipped("FashionMNIST").groupby("latent_dim")["test_error"].mean()
-    numbers = {k: v.tolist() for k, v in found.items() if k in ("ranges", "sweep_dims", "map_labels")}
+    numbers = {
+        k: v.tolist() for k, v in found.items() if k in ("ranges", "sweep_dims", "map_labels")
+    }
     numbers["map_codes"] = found["map_codes"].round(4).tolist()
     numbers["sweep_errors"] = [float(table[k]) for k in numbers["sweep_dims"]]
-    images = {k: text(v, np.uint8) for k, v in found.items() if v.dtype == np.uint8 and k != "map_labels"}
+    images = {
+        k: text(v, np.uint8) for k, v in found.items() if v.dtype == np.uint8 and k != "map_labels"
+    }
     return {**numbers, **images}
 
 
 def write(folder: Path) -> None:
     """A script for each model and one for the pictures."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, value in {**{k: halves(m) for k, m in load_all().items()}, "pictures": pictures()}.items():
+    for name, value in {
+        **{k: halves(m) for k, m in load_all().items()},
+        "pictures": pictures(),
+    }.items():
         script = f"course.loaded({json.dumps(name)}, {json.dumps(value, separators=(',', ':'))});\n"
         (folder / f"{name}.js").write_text(script)
