@@ -5,6 +5,11 @@ import subprocess
 import sys
 
 import pytest
+import torch
+from torch import nn
+
+from course_utils import models, training
+from course_utils.engine import threads
 
 NAMES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 SHOW = f"import os; print(*(os.environ.get(name) for name in {NAMES}))"
@@ -43,3 +48,103 @@ def test_the_runtime_takes_it():
     if "OMP_WAIT_POLICY" not in said:
         pytest.skip("this torch's OpenMP does not tell its settings")
     assert "OMP_WAIT_POLICY = 'PASSIVE'" in said
+
+
+# how many threads a training takes
+
+
+CHOOSE = """
+import course_utils, torch
+from torch import nn
+from course_utils.engine import threads
+torch.manual_seed(0)
+threads.joblib.cpu_count = lambda: PROCESSORS
+model, x = MODEL, torch.rand(128, 1, 28, 28)
+BEFORE
+chosen = threads.Threads(model, lambda: ((model(x) - x) ** 2).mean(), torch.device("cpu"))
+print(torch.get_num_threads(), chosen.number, chosen.numbers is not None)
+"""
+SMALL_MODEL = "course_utils.models.dense_autoencoder(10)"
+LARGE_MODEL = "course_utils.models.dense_autoencoder(940)"
+
+
+def chosen(model, before="", processors=2, **environment):
+    """(threads that torch takes before and after, those of the training, whether it measures)"""
+    script = CHOOSE.replace("MODEL", model).replace("BEFORE", before)
+    script = script.replace("PROCESSORS", str(processors)).replace(
+        "import course_utils, torch",
+        "import course_utils, course_utils.models, torch; torch.set_num_threads(2)",
+    )
+    clean = {name: value for name, value in os.environ.items() if "OMP" not in name}
+    out = subprocess.run(
+        [sys.executable, "-c", script], env=clean | environment, capture_output=True, text=True
+    )
+    assert not out.returncode, out.stderr
+    return out.stdout.split()
+
+
+def test_a_small_model_takes_one_thread_and_a_large_one_measures():
+    assert chosen(SMALL_MODEL) == ["2", "1", "False"]
+    assert chosen(LARGE_MODEL) == ["2", "2", "True"]
+
+
+def test_a_number_of_ones_own_stays():
+    assert chosen(SMALL_MODEL, OMP_NUM_THREADS="2") == ["2", "2", "False"]
+    assert chosen(SMALL_MODEL, before="torch.set_num_threads(3)") == ["3", "3", "False"]
+
+
+def test_no_more_threads_than_processors_that_one_may_use():
+    assert chosen(LARGE_MODEL, processors=1) == ["2", "1", "False"]
+
+
+@pytest.mark.parametrize("faster, slower", [(1, 2), (2, 1)])
+def test_the_faster_number_is_taken_and_tried_again(monkeypatch, faster, slower):
+    monkeypatch.setattr(threads, "AGAIN", 0)  # new trials after each
+    choice = threads.Threads.__new__(threads.Threads)
+    choice.most = 2
+    numbers = choice._faster()
+    number, taken = next(numbers), []
+    for _ in range(4 * threads.TRIAL):  # one round of trials
+        taken.append(number)
+        number = numbers.send(1.0 if number == faster else 1.5)
+    assert taken.count(1) == taken.count(2) == 2 * threads.TRIAL
+    assert number == 2  # the next round begins
+
+
+def test_threads_change_no_result():
+    """Where bits depend on them, the size decides; else they are the same with any number."""
+    results = []
+    for number in (1, 2):
+        torch.manual_seed(0)
+        model = models.conv_autoencoder()
+        before = torch.get_num_threads()
+        torch.set_num_threads(number)
+        try:
+            training.fit(
+                model,
+                torch.rand(64, 1, 28, 28, generator=torch.Generator().manual_seed(0)),
+                epochs=1,
+                batch_size=16,
+                progress=False,
+            )
+        finally:
+            torch.set_num_threads(before)
+        results.append(torch.cat([p.flatten() for p in model.parameters()]))
+    assert torch.equal(*results)
+
+
+def test_a_look_leaves_nothing_behind():
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Conv2d(4, 1, 3, padding=1)
+    )
+    model.train()
+    before = [value.clone() for value in model.state_dict().values()]
+    generator = torch.get_rng_state()
+    x = torch.rand(32, 1, 28, 28)
+    generator = torch.get_rng_state()
+    products, same = threads._look(model, lambda: (model(x) * torch.rand(1)).mean(), 2)
+    assert products == 32 * 784 * 9 * 8
+    assert all(map(torch.equal, before, model.state_dict().values()))
+    assert torch.equal(generator, torch.get_rng_state())
+    assert not any(layer._forward_hooks for layer in model)
+    assert all(p.grad is None for p in model.parameters())

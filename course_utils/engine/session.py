@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from course_utils.engine import checkpoint as disk
 from course_utils.engine import preflight, speed
 from course_utils.engine.progress import Progress
+from course_utils.engine.threads import Threads
 from course_utils.losses import Loss
 
 LOOK_EVERY = 25  # batches between two looks at the loss: on a GPU each look waits for the device
@@ -56,6 +57,7 @@ class Session:
         self.images, self.labels = preflight.pair("data", data)
         self.held_out = None if validation is None else preflight.pair("validation", validation)
         self.home, self.device = next(model.parameters()).device, speed.choose_device(device)
+        self.threads: Threads | None = None
         self.given, self.lr, self.schedule, self.checkpoint = optimizer, lr, schedule, checkpoint
         self.bar = Progress(progress, epochs, len(self.images))
 
@@ -121,12 +123,17 @@ class Session:
     def training(self, epoch: int) -> Iterator[Epoch]:
         """Training mode, the machine's switches and the clock, while the ``with`` block lasts."""
         train_mode(self.model)
-        this = Epoch(self, epoch)
-        with speed.switched_on(self.device):
+        threads = self.threads = self.threads or Threads(self.model, self._one_loss, self.device)
+        this = Epoch(self, epoch, threads)
+        with speed.switched_on(self.device), threads.taken():
             yield this
         this.look()
         this.seconds = time.perf_counter() - this.start
         self.model.eval()
+
+    def _one_loss(self) -> Tensor:
+        size = self.batch_size
+        return self.loss(self.model, self.images[:size], self.labels[:size])
 
     @torch.no_grad()
     def validation_loss(self) -> float | None:
@@ -161,14 +168,16 @@ class Session:
 class Epoch:
     """The losses of one pass over the images; one that is not finite ends the training."""
 
-    def __init__(self, session: Session, number: int):
+    def __init__(self, session: Session, number: int, threads: Threads):
         self.session, self.number, self.losses = session, number, list[Tensor]()
+        self.threads = threads
         self.learning_rate = session.optimizer.param_groups[0]["lr"]
         self.start, self.seconds = time.perf_counter(), 0.0
 
     def add(self, loss: Tensor) -> None:
         """The loss of one more batch."""
         self.losses.append(loss.detach())
+        self.threads.after_step()
         if len(self.losses) % LOOK_EVERY == 0:
             recent = self.look()
             self.session.bar.show(self.number, len(self.losses) * self.session.batch_size, recent)
