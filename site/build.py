@@ -114,6 +114,7 @@ class Pages:
             path.relative_to(ROOT).as_posix() for p in patterns for path in sorted(ROOT.glob(p))
         ]
         self.texts = [text for text in TEXTS if (ROOT / text).exists()]
+        self.pictures: set[str] = set()  # that texts show
         self.translate = translate
         glossary = (ROOT / "GLOSSARY.md").read_text(encoding="utf-8")
         self.terms = {
@@ -137,6 +138,7 @@ class Pages:
             if not (ROOT / where).exists():
                 return match.group()
             if before.startswith("<img") or where.endswith(".png"):
+                self.pictures.add(where)
                 return f"{before}{'../' * page.count('/')}{where}"
             return f"{before}{address()}/blob/main/{where}{anchor}"
 
@@ -160,11 +162,13 @@ class Pages:
     def markdown(self, text: str, page: str) -> str:
         text = blocks(text, self.translate)
         if page == "GLOSSARY.md":
-            text = re.sub(
-                r"^\| (⟦?)\*\*(.+?)\*\*",
-                lambda m: f'| <span id="{slug(m[2])}"></span>{m[1]}**{m[2]}**',
+            row = re.compile(r"^\| (⟦?)\*\*(.+?)\*\*(.*?) \| (.*?) \| (.*?) \|", re.M)
+            text = row.sub(
+                lambda m: (
+                    f'| <span id="{slug(m[2])}"></span>{m[1]}**{m[2]}**{m[3]} '
+                    f'| <span lang="he" dir="rtl">{m[4]}</span> | <span lang="hr">{m[5]}</span> |'
+                ),
                 text,
-                flags=re.M,
             )
         text = LINK.sub(self.link(page), TERM.sub(self.term(page), text))
         colab = fragment("colab", self.translate, name=Path(page).name)
@@ -213,6 +217,7 @@ class Pages:
         text = self.markdown((SITE / "index.md").read_text(encoding="utf-8"), "index.md")
         if not any(page.startswith("solutions/") for page in self.notebooks):
             text = re.sub(r"(?s)<!-- solutions -->.*?<!-- /solutions -->\n", "", text)
+        text = re.sub(r"(?<=:caption: ).*", lambda match: self.translate(match.group()), text)
         items = []
         for page in self.notebooks:
             picture = f"pictures/{Path(page).stem}.png"
@@ -317,7 +322,9 @@ def build(out: Path, solutions=False, language="en", only: str = "") -> None:
             path.unlink()
     for page, text in made.items():
         write(source / page, text)
-    shutil.copytree(ROOT / "grading/pictures", source / "grading/pictures", dirs_exist_ok=True)
+    for picture in pages.pictures:
+        (source / picture).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / picture, source / picture)
     from sphinx.cmd.build import main as sphinx
 
     options = ["-b", "html", "-q", "-c", str(SITE), "-d", str(source / ".doctrees")]
@@ -331,6 +338,8 @@ def build(out: Path, solutions=False, language="en", only: str = "") -> None:
         SITE / "figures", out / "_static/figures", ignore=shutil.ignore_patterns("*.html")
     )
     shutil.copytree(ROOT / "pictures", out / "pictures")
+    for legal in ("LICENSE", "NOTICE"):
+        shutil.copyfile(ROOT / legal, out / legal)
     weights.write(out / "_static/weights")
     for unused in (".buildinfo", "objects.inv"):
         (out / unused).unlink(missing_ok=True)

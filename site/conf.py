@@ -37,9 +37,13 @@ html_theme_options = {
 
 def mathml(translator: SphinxTranslator, node: nodes.math | nodes.math_block) -> None:
     """Formulas as MathML: every browser draws it, offline and without a script."""
-    display = "inline" if isinstance(node, nodes.math) else "block"
-    markup = convert(node.astext(), display=display)
-    translator.body.append(markup.replace("<mi>log</mi>", '<mi>log</mi><mspace width="0.17em"/>'))
+    inline = isinstance(node, nodes.math)
+    markup = convert(node.astext(), display="inline" if inline else "block")
+    markup = markup.replace("<mi>log</mi>", '<mi>log</mi><mspace width="0.17em"/>')
+    # A long formula scrolls on a narrow screen, by keyboard too.
+    translator.body.append(
+        markup if inline else f'<div class="formula" tabindex="0">{markup}</div>'
+    )
     raise nodes.SkipNode
 
 

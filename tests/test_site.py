@@ -375,7 +375,7 @@ def test_axe_finds_nothing_serious(scheme, chromium, site, soups):
     context = chromium.new_context(color_scheme=scheme)
     watched = Watched(context, f"file://{site}")
     found = []
-    for name in soups:
+    for name in soups if scheme == "light" else ["index.html", "GLOSSARY.html", lesson("03")]:
         page = watched.open(name)
         for place in page.locator(".living-place").all():
             place.scroll_into_view_if_needed()

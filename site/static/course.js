@@ -157,21 +157,21 @@ const LAYERS = {
     return [y, [channels, h, w]];
   },
 
+  // Stride 1. The picture is shifted by each place of the kernel and added up.
   conv(x, [ins, height, width], { shape: [outs, , k], padding, weight, bias }) {
     const y = new Float32Array(outs * height * width);
-    for (let o = 0; o < outs; o++)
-      for (let i = 0; i < height; i++)
-        for (let j = 0; j < width; j++) {
-          let sum = bias[o];
-          for (let c = 0; c < ins; c++)
-            for (let a = 0; a < k; a++)
-              for (let b = 0; b < k; b++) {
-                const [row, column] = [i + a - padding, j + b - padding];
-                if (row >= 0 && row < height && column >= 0 && column < width)
-                  sum += weight[((o * ins + c) * k + a) * k + b] * x[(c * height + row) * width + column];
-              }
-          y[(o * height + i) * width + j] = sum;
-        }
+    for (let o = 0, w = 0; o < outs; o++) {
+      y.fill(bias[o], o * height * width, (o + 1) * height * width);
+      for (let c = 0; c < ins; c++)
+        for (let down = -padding; down < k - padding; down++)
+          for (let right = -padding; right < k - padding; right++, w++)
+            for (let i = Math.max(0, -down); i < Math.min(height, height - down); i++) {
+              const to = (o * height + i) * width;
+              const from = (c * height + i + down) * width + right;
+              for (let j = Math.max(0, -right); j < Math.min(width, width - right); j++)
+                y[to + j] += weight[w] * x[from + j];
+            }
+    }
     return [y, [outs, height, width]];
   },
 
