@@ -177,40 +177,32 @@ class Pages:
     def notebook(self, page: str) -> str:
         """A notebook with its links, glossary hints, predictions and moving figures."""
         nb = nbformat.read(ROOT / page, as_version=4)
-        cells, waiting, number = [], None, 0
-        for cell in nb.cells:
+        cells, number = [], 0
+        for i, cell in enumerate(nb.cells):
             tags = cell.metadata.setdefault("tags", [])
             cells.append(cell)
             if cell.cell_type == "markdown":
                 cell.source = self.markdown(cell.source, page)
                 continue
-            pictures = [o for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
             if "bootstrap" in tags:  # of use in Colab only
                 tags.append("remove-cell")
+            pictures = [o for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
             if pictures:  # myst-nb drops the alternative text that stands with the output
                 alt = " ".join(o.data.get("text/plain", "") for o in pictures)
                 cell.metadata["mystnb"] = {"image": {"alt": self.translate(alt)}}
-            if waiting and cell.outputs:
-                tags.append(f"answer-{number}")
-                said = "".join(o.get("text", "") for o in cell.outputs)
-                waiting.source = raw(self.prediction(waiting.code, number, page, said))
-                waiting = None
             if "prediction" in tags and page.startswith("notebooks/"):  # exercises have no outputs
                 number += 1
+                result = result_of(cell.source, nb.cells[i + 1 :], page)
+                result.metadata.setdefault("tags", []).append(f"answer-{number}")
                 tags.append(f"prediction-{number}")
-                waiting = nbformat.v4.new_markdown_cell()
-                waiting.code = cell.source
-                cells.append(waiting)
+                form = self.prediction(cell.source, number, page, said(result))
+                cells.append(nbformat.v4.new_markdown_cell(raw(form)))
             for name, (where, code, hides) in FIGURES.items():
                 if where == page and code in cell.source:
                     tags.extend([f"static-of-{name}"] if hides else [])
                     markup = fragment(name, self.translate)
                     cells.append(nbformat.v4.new_markdown_cell(raw(markup)))
-        if waiting:
-            raise SystemExit(f"{page}: no output follows the prediction {waiting.code!r}")
         nb.cells = cells
-        for cell in cells:
-            cell.pop("code", None)
         return nbformat.writes(nb)
 
     def index(self) -> str:
@@ -228,14 +220,16 @@ class Pages:
                 items.append(f'<a href="{link}"><img src="{picture}" alt="{alt}" /></a>')
         return text.replace("{gallery}", raw(f'<div class="gallery">{"".join(items)}</div>'))
 
-    def prediction(self, code: str, number: int, page: str, said: str) -> str:
+    def prediction(self, code: str, number: int, page: str, output: str) -> str:
         """A form with an input for each name that a prediction cell sets."""
-        fields = []
+        fields, taken = [], {""}
         choices = re.findall(r'"([^"]+)"', " ".join(re.findall(r"#(.*)", code)))
         for name, node in assigned(code):
             value = ast.unparse(node).strip("'\"")
             options = sorted({value, *choices}) if isinstance(node, ast.Constant) else []
-            before = re.search(rf"([^\n]*?guess[^\n]*?){re.escape(value)}", said)
+            lines = re.findall(rf"([^\n]*?guess[^\n]*?){re.escape(value)}", output)
+            before = next((line for line in lines if line not in taken), "")
+            taken.add(before)
             fields.append(
                 fragment(
                     "choice" if choices and options else "number",
@@ -243,7 +237,7 @@ class Pages:
                     name=name,
                     id=f"{name}-{number}",
                     options="".join(f"<option>{html.escape(o)}</option>" for o in options),
-                    said=html.escape(before.group(1) if before else "", quote=True),
+                    said=html.escape(before, quote=True),
                     value=html.escape(value, quote=True),
                 )
             )
@@ -266,6 +260,19 @@ def assigned(code: str) -> list[tuple[str, ast.expr]]:
     return [(ast.unparse(target), value) for target, value in pairs]
 
 
+def result_of(code: str, cells: list, page: str) -> nbformat.NotebookNode:
+    """The cell whose output answers a prediction: the first that uses its name, else the first."""
+    shown = [cell for cell in cells if cell.get("outputs")]
+    names = "|".join(re.escape(name) for name, _ in assigned(code))
+    if not shown:
+        raise SystemExit(f"{page}: no output follows the prediction {code!r}; execute the notebook")
+    return next((cell for cell in shown if re.search(rf"\b({names})\b", cell.source)), shown[0])
+
+
+def said(cell: nbformat.NotebookNode) -> str:
+    return "".join(output.get("text", "") for output in cell.outputs)
+
+
 def raw(markup: str) -> str:
     return f"```{{raw}} html\n{markup}\n```"
 
@@ -275,7 +282,7 @@ def fragment(name: str, translate: Callable[[str], str], /, **values: str) -> st
     text = (SITE / "figures" / f"{name}.html").read_text(encoding="utf-8").strip()
     text = re.sub(r"(>\s*)([^<>{}\s][^<>]*?)(\s*<)", lambda m: m[1] + translate(m[2]) + m[3], text)
     text = re.sub(
-        r'((?:aria-label|data-say\w*|title|placeholder)=")([^"]+)',
+        r'((?:aria-label|data-say[\w-]*|title|placeholder)=")([^"]+)',
         lambda m: m[1] + translate(m[2]),
         text,
     )

@@ -1,7 +1,7 @@
 """The site in a real browser, from file:// and from a server: every page, every link, each figure.
 
-Builds it once, without executing anything. Needs Debian's `chromium`. Screenshots of every page,
-light, dark and narrow, are left in build/screenshots/site with SITE_SHOTS=1.
+Builds it once, without executing anything. Needs Debian's `chromium`. With SITE_SHOTS=1 screenshots
+of the pages, light, dark and narrow, are left in build/screenshots/site.
 """
 
 import base64
@@ -17,15 +17,11 @@ import threading
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import axe_playwright_python.base as axe
+import nbformat
 import pytest
-
-pytest.importorskip(
-    "sphinx_book_theme", reason="the site's packages are not installed: make setup-all"
-)
-import axe_playwright_python.base as axe  # noqa: E402
-import nbformat  # noqa: E402
-import torch  # noqa: E402
-from bs4 import BeautifulSoup  # noqa: E402
+import torch
+from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = next(
@@ -120,6 +116,23 @@ def watched(chromium, site):
     context.close()
 
 
+def all_figures(page):
+    for place in page.locator(".living-place").all():
+        place.scroll_into_view_if_needed()
+        place.locator(".living[data-ready]").wait_for()
+
+
+def shoot(page, name, look):
+    """A picture of a whole page for who wants to look: SITE_SHOTS=1, build/screenshots/site."""
+    if os.environ.get("SITE_SHOTS"):
+        before = page.viewport_size
+        height = page.evaluate("document.documentElement.scrollHeight")
+        page.set_viewport_size({**before, "height": min(height, 16_000)})
+        file = Path(name).with_suffix("").as_posix().replace("/", "_")
+        page.screenshot(path=ROOT / f"build/screenshots/site/{file}_{look}.png")
+        page.set_viewport_size(before)
+
+
 def lesson(name):
     return next(f"notebooks/{p.stem}.html" for p in ROOT.glob(f"notebooks/{name}*.ipynb"))
 
@@ -133,9 +146,8 @@ def test_every_page_opens_without_an_error_and_asks_no_other_host(
     wide = {}
     for name in soups:
         page = watched.open(name)
-        for place in page.locator(".living-place").all():
-            place.scroll_into_view_if_needed()
-            place.locator(".living[data-ready]").wait_for()
+        all_figures(page)
+        shoot(page, name, f"narrow_{way}")
         assert page.evaluate("document.querySelectorAll('script').length")
         wide[name] = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     watched.clean()
@@ -377,9 +389,8 @@ def test_axe_finds_nothing_serious(scheme, chromium, site, soups):
     found = []
     for name in soups if scheme == "light" else ["index.html", "GLOSSARY.html", lesson("03")]:
         page = watched.open(name)
-        for place in page.locator(".living-place").all():
-            place.scroll_into_view_if_needed()
-            place.locator(".living[data-ready]").wait_for()
+        all_figures(page)
+        shoot(page, name, scheme)
         page.evaluate(axe.AXE_SCRIPT)
         result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         found += [
@@ -422,27 +433,3 @@ def test_a_language_that_does_not_exist_reaches_every_block(tmp_path):
                 else []
             )
     assert left == []
-
-
-def test_screenshots_of_every_page(chromium, site, soups):
-    if not os.environ.get("SITE_SHOTS"):
-        pytest.skip("screenshots are made with SITE_SHOTS=1")
-    folder = ROOT / "build/screenshots/site"
-    folder.mkdir(parents=True, exist_ok=True)
-    looks = {"light": (1200, "light"), "dark": (1200, "dark"), "narrow": (390, "light")}
-    for look, (width, scheme) in looks.items():
-        context = chromium.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme
-        )
-        page = context.new_page()
-        for name in soups:
-            page.goto(f"file://{site}/{name}")
-            for place in page.locator(".living-place").all():
-                place.scroll_into_view_if_needed()
-                place.locator(".living[data-ready]").wait_for()
-            shot = folder / f"{Path(name).with_suffix('').as_posix().replace('/', '_')}_{look}.png"
-            height = min(page.evaluate("document.documentElement.scrollHeight"), 16_000)
-            page.set_viewport_size({"width": width, "height": height})
-            page.screenshot(path=shot)
-            page.set_viewport_size({"width": width, "height": 900})
-        context.close()
