@@ -11,7 +11,7 @@ export COURSE_DATA := $(if $(wildcard $(COURSE_DATA)),$(abspath $(COURSE_DATA)),
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup-lab setup-all lab course check test claims notebooks exercises grade bench weights address clean
+.PHONY: help setup-lab setup-all lab course check test claims notebooks exercises grade bench site weights address clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ grade: setup-all  ## grade a folder or zip of submissions: make grade SUBMISSION
 
 bench: setup-all  ## training speed beside other frameworks; writes benchmarks/RESULTS.md
 	@$(PY) -m benchmarks.bench
+
+site: setup-all  ## the course as a folder of pages, build/site (SOLUTIONS=1: with the solutions; ZIP=1: one file to hand out)
+	@$(PY) site/build.py $(if $(SOLUTIONS),--solutions) $(if $(ZIP),--zip)
 
 weights: setup-all  ## train the shipped weights again
 	@$(PY) -m tools.make_weights

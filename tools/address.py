@@ -35,12 +35,23 @@ def wanted(url: str) -> str:
 
 
 def swap(text: str, old: str, new: str) -> str:
-    """The text with the new address: as a link, and as Colab's badge writes it."""
+    """The text with the new address: as a link, as Colab's badge writes it, and of the site."""
     badge = "colab.research.google.com/github"
-    pairs = [(old, new), *[(badge + urlsplit(old).path, badge + urlsplit(new).path)]]
+    pairs = [
+        (old, new),
+        (badge + urlsplit(old).path, badge + urlsplit(new).path),
+        (published(old), published(new)),
+    ]
     for before, after in pairs:
         text = re.sub(re.escape(before) + r"(?![\w-])", lambda _, after=after: after, text)
     return text
+
+
+def published(address: str) -> str:
+    """Where GitHub Pages (or GitLab's) shows a repository's site: https://user.github.io/name."""
+    parts = urlsplit(address)
+    user, _, name = parts.path.strip("/").partition("/")
+    return f"https://{user}.{parts.hostname.split('.')[-2]}.io/{name}"
 
 
 def swap_notebook(path: Path, old: str, new: str, ids: dict[str, str]) -> bool:

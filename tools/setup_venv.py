@@ -23,7 +23,7 @@ PYTHON = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin", "python")
 STAMP = os.path.join(VENV, "course-stamp")
 UNFINISHED = os.path.join(VENV, "course-unfinished")
 LOG = os.path.join(VENV, "course-setup.log")
-EXTRAS = {"lab": ["lab"], "all": ["lab", "test", "grading", "authoring", "cluster"]}
+EXTRAS = {"lab": ["lab"], "all": ["lab", "test", "grading", "authoring", "cluster", "site"]}
 OLDEST, NEWEST = (3, 10), (3, 13)
 NEEDED_GB = 8 if platform.system() == "Linux" else 3  # on Linux torch brings the CUDA libraries
 EVERY = 15  # seconds between two lines of progress where there is no terminal

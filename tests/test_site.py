@@ -1,0 +1,435 @@
+"""The site in a real browser, from file:// and from a server: every page, every link, each figure.
+
+Builds it once, without executing anything. Needs Debian's `chromium`. With SITE_SHOTS=1 screenshots
+of the pages, light, dark and narrow, are left in build/screenshots/site.
+"""
+
+import base64
+import functools
+import http.server
+import importlib.util
+import json
+import os
+import re
+import shutil
+import sys
+import threading
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import axe_playwright_python.base as axe
+import nbformat
+import pytest
+import torch
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).resolve().parents[1]
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+NARROW = {"width": 390, "height": 800}
+CLOSE = 1e-3  # between the page's numbers and torch's
+
+
+def script(name):
+    sys.path.insert(0, str(ROOT / "site"))
+    spec = importlib.util.spec_from_file_location(f"site_{name}", ROOT / f"site/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+builder = script("build")
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    out = tmp_path_factory.mktemp("site") / "site"
+    builder.build(out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def pages(site):
+    return {path.relative_to(site).as_posix(): path for path in sorted(site.rglob("*.html"))}
+
+
+@pytest.fixture(scope="session")
+def soups(pages):
+    return {
+        name: BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        for name, path in pages.items()
+        if "webpack-macros" not in name
+    }
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    if CHROMIUM is None:
+        message = "no chromium on this machine (Debian: apt-get install chromium)"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def server(site):
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=site)
+    handler.log_message = lambda *_: None
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as serving:
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{serving.server_port}"
+        serving.shutdown()
+
+
+class Watched:
+    """A page of the browser that notes its errors and what it asked other hosts for."""
+
+    def __init__(self, context, base):
+        self.base, self.errors, self.outside = base, [], []
+        self.page = context.new_page()
+        self.page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", self.request)
+
+    def request(self, request):
+        if not request.url.startswith((self.base, "data:", "blob:")):
+            self.outside.append(request.url)
+
+    def open(self, name):
+        self.page.goto(f"{self.base}/{name}")
+        return self.page
+
+    def clean(self):
+        assert self.errors == [] and self.outside == []
+
+
+@pytest.fixture
+def watched(chromium, site):
+    context = chromium.new_context(viewport={"width": 1200, "height": 900})
+    yield Watched(context, f"file://{site}")
+    context.close()
+
+
+def all_figures(page):
+    for place in page.locator(".living-place").all():
+        place.scroll_into_view_if_needed()
+        place.locator(".living[data-ready]").wait_for()
+
+
+def shoot(page, name, look):
+    """A picture of a whole page for who wants to look: SITE_SHOTS=1, build/screenshots/site."""
+    if os.environ.get("SITE_SHOTS"):
+        before = page.viewport_size
+        height = page.evaluate("document.documentElement.scrollHeight")
+        page.set_viewport_size({**before, "height": min(height, 16_000)})
+        file = Path(name).with_suffix("").as_posix().replace("/", "_")
+        page.screenshot(path=ROOT / f"build/screenshots/site/{file}_{look}.png")
+        page.set_viewport_size(before)
+
+
+def lesson(name):
+    return next(f"notebooks/{p.stem}.html" for p in ROOT.glob(f"notebooks/{name}*.ipynb"))
+
+
+@pytest.mark.parametrize("way", ["file", "server"])
+def test_every_page_opens_without_an_error_and_asks_no_other_host(
+    way, chromium, site, server, soups
+):
+    context = chromium.new_context(viewport=NARROW)
+    watched = Watched(context, server if way == "server" else f"file://{site}")
+    wide = {}
+    for name in soups:
+        page = watched.open(name)
+        all_figures(page)
+        shoot(page, name, f"narrow_{way}")
+        assert page.evaluate("document.querySelectorAll('script').length")
+        wide[name] = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    watched.clean()
+    assert {name: by for name, by in wide.items() if by > 0} == {}, "wider than a phone"
+    context.close()
+
+
+def test_every_picture_has_words(soups):
+    bare = [
+        (name, image.get("src", "")[:60])
+        for name, soup in soups.items()
+        for image in soup.select("img, canvas[role=img], svg[role=img]")
+        if not (image.get("alt") or image.get("aria-label"))
+    ]
+    assert sum(len(soup.select("img")) for soup in soups.values()) > 50
+    assert bare == []
+
+
+def test_every_link_and_anchor_leads_somewhere(site, soups):
+    anchors = {
+        name: {tag["id"] for tag in soup.find_all(id=True)} | {""} for name, soup in soups.items()
+    }
+    lost, links = [], 0
+    for name, soup in soups.items():
+        for tag in soup.select("a[href], img[src], script[src], link[href]"):
+            target = urlsplit(tag.get("href") or tag.get("src"))
+            if target.scheme or target.netloc:
+                continue
+            links += 1
+            path = (site / name).parent / unquote(target.path) if target.path else site / name
+            where = os.path.relpath(path, site)
+            if where in anchors and unquote(target.fragment) not in anchors[where]:
+                lost.append((name, tag.get("href")))
+            elif not path.exists():
+                lost.append((name, tag.get("href") or tag.get("src")))
+    assert links > 1000
+    assert lost == []
+
+
+def test_outside_links_lead_to_the_course_or_to_known_hosts(soups):
+    known = (builder.address(), "https://colab.research.google.com/github/", "https://pytorch.org/")
+    for name, soup in soups.items():
+        for tag in soup.select("article a[href^=http]"):
+            assert tag["href"].startswith(known), (name, tag["href"])
+
+
+def test_all_notebooks_and_texts_are_there_and_solutions_only_for_a_teacher(soups):
+    for path in [*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("exercises/*/*.ipynb")]:
+        assert path.relative_to(ROOT).with_suffix(".html").as_posix() in soups
+    for text in builder.TEXTS:
+        assert text.replace(".md", ".html") in soups
+    assert not any(name.startswith("solutions/") for name in soups)
+    teachers = builder.Pages(solutions=True, translate=builder.untranslated)
+    assert sum(page.startswith("solutions/") for page in teachers.notebooks) == len(
+        list(ROOT.glob("solutions/*/*.ipynb"))
+    )
+    assert "solutions/*/*" in teachers.index()
+
+
+def test_each_glossary_term_has_a_target_and_lessons_show_its_sentence(soups):
+    targets = {tag["id"] for tag in soups["GLOSSARY.html"].select("span[id^=term-]")}
+    rows = re.findall(r"^\| \*\*", (ROOT / "GLOSSARY.md").read_text(encoding="utf-8"), re.M)
+    assert len(targets) == len(rows) > 50
+    used = soups[lesson("01")].select("a.term")
+    assert used and all(tag["title"] and tag["href"].split("#")[1] in targets for tag in used)
+
+
+@pytest.mark.parametrize("query", ["dead unit", "מפרש"])
+def test_search_works_from_a_folder(query, watched):
+    page = watched.open(f"search.html?q={query.replace(' ', '+')}")
+    page.locator("#search-results ul.search li").first.wait_for()
+    assert page.locator("#search-results ul.search li").count() >= 1
+    watched.clean()
+
+
+def test_the_page_computes_what_torch_computes(watched):
+    """Each part of each model, on the ten test images and on codes from a normal distribution."""
+    weights = script("weights")
+    page = watched.open(lesson("01"))
+    data = weights.pictures()
+    ten = torch.frombuffer(bytearray(base64.b64decode(data["ten"])), dtype=torch.uint8)
+    images = (ten.float() / 255).reshape(-1, 1, 28, 28)
+    torch.manual_seed(0)
+    compared = {}
+    for name, model in weights.load_all().items():
+        parts = weights.halves(model)
+        whole = "encoder" in parts
+        cases = {"encode": (model[0], images)} if whole else {}
+        decoder = model[1] if whole else model
+        first = next(m for m in decoder.modules() if isinstance(m, torch.nn.Linear))
+        codes = images.flatten(1) if name == "affine" else torch.randn(10, first.in_features)
+        cases["decode"] = (decoder, codes)
+        for half, (module, inputs) in cases.items():
+            with torch.no_grad():
+                expected = module(inputs).flatten(1)
+            got = page.evaluate(
+                """async ([name, half, inputs]) => {
+                    const model = await course.model(name);
+                    return inputs.map((x) => [...model[half](Float32Array.from(x))]);
+                }""",
+                [name, half, inputs.flatten(1).tolist()],
+            )
+            got = torch.tensor(got)
+            assert got.shape == expected.shape
+            assert expected.std() > 0.01  # not all the same
+            compared[f"{name}.{half}"] = (got - expected).abs().max().item()
+    print(json.dumps(compared))
+    assert len(compared) == 11 and max(compared.values()) < CLOSE, compared
+
+
+KEYS = {  # figure -> the slider that a key moves
+    "sliders": ".sliders input:not([disabled])",
+    "denoise": "[name=level]",
+    "sweep": "[name=step]",
+    "walk": "[name=way]",
+    "map": "[name=x]",
+    "sheet": "[name=x]",
+}
+STATE = """box => [...box.querySelectorAll("canvas")].map(c => c.toDataURL()).join()
+    + box.querySelector("output").textContent"""
+
+
+def ready(page, name):
+    box = page.locator(f".living[data-figure={name}]")
+    page.locator(f".living-place:has([data-figure={name}])").scroll_into_view_if_needed()
+    page.locator(f".living[data-figure={name}][data-ready]").wait_for()
+    return box
+
+
+@pytest.mark.parametrize("name", builder.FIGURES)
+def test_a_figure_moves_by_key_and_back(name, watched):
+    assert set(KEYS) == set(builder.FIGURES)
+    where, _, hides = builder.FIGURES[name]
+    page = watched.open(where.replace(".ipynb", ".html"))
+    box = ready(page, name)
+    still = page.locator(f".tag_static-of-{name} .cell_output")
+    assert still.count() == hides and not (hides and still.is_visible())
+    slider = box.locator(KEYS[name]).first
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")  # from here on, both on the slider's own steps
+    before = box.evaluate(STATE)
+    page.keyboard.press("ArrowRight")
+    moved = box.evaluate(STATE)
+    assert moved != before
+    assert box.locator("output").inner_text() and "{" not in box.locator("output").inner_text()
+    page.keyboard.press("ArrowLeft")
+    assert box.evaluate(STATE) == before
+    watched.clean()
+
+
+def test_the_dead_units_are_locked_and_stay_as_they_are(watched):
+    page = watched.open(lesson("01"))
+    box = ready(page, "sliders")
+    low, high = builder.weights.pictures()["ranges"]
+    dead = sum(a == b for a, b in zip(low, high))
+    assert dead >= 1
+    assert box.locator(".sliders input").count() == 10
+    assert box.locator(".sliders input[disabled]").count() == dead
+
+
+def test_drawing_by_finger_and_by_key_changes_what_is_repaired(chromium, site):
+    context = chromium.new_context(viewport=NARROW, has_touch=True)
+    watched = Watched(context, f"file://{site}")
+    page = watched.open(lesson("03"))
+    box = ready(page, "denoise")
+    canvas = box.locator("canvas.pen")
+    before = box.evaluate(STATE)
+    canvas.tap()
+    tapped = box.evaluate(STATE)
+    assert tapped != before
+    box.locator("button").tap()
+    assert box.evaluate(STATE) == before
+    canvas.focus()
+    for key in ("ArrowUp", "ArrowRight", "Space"):
+        page.keyboard.press(key)
+    canvas.blur()
+    assert box.evaluate(STATE) != before
+    watched.clean()
+    context.close()
+
+
+def test_a_pointer_on_the_map_decodes_there(watched):
+    page = watched.open(lesson("07"))
+    box = ready(page, "map")
+    before = box.evaluate(STATE)
+    box.locator("canvas.sheet").click(position={"x": 40, "y": 60})
+    assert box.evaluate(STATE) != before
+    watched.clean()
+
+
+def test_a_prediction_reveals_its_result_and_is_kept_in_this_browser(watched):
+    page = watched.open(lesson("01"))
+    form = page.locator("form.prediction").first
+    result = page.locator(".tag_answer-1 .cell_output")
+    assert form.is_visible() and not result.is_visible()
+    assert not page.locator(".tag_prediction-1 .cell_input").is_visible()
+    form.locator("input").fill("42")
+    form.locator("button[type=submit]").click()
+    assert result.is_visible() and "your guess: 42" in result.inner_text()
+    page.reload()
+    assert result.is_visible() and form.locator("input").input_value() == "42"
+    assert not page.locator(".tag_answer-2 .cell_output").is_visible()
+    page.locator("form.prediction .show-me").nth(1).click()
+    assert page.locator(".tag_answer-2 .cell_output").first.is_visible()
+    assert (
+        page.evaluate("Object.keys(localStorage).filter(k => k.startsWith('course/')).length") == 1
+    )
+    watched.clean()
+
+
+def test_every_prediction_of_the_lessons_has_its_form_and_its_result(soups):
+    for path in ROOT.glob("notebooks/*.ipynb"):
+        cells = nbformat.read(path, as_version=4).cells
+        wanted = sum("prediction" in cell.metadata.get("tags", []) for cell in cells)
+        soup = soups[f"notebooks/{path.stem}.html"]
+        assert len(soup.select("form.prediction")) == wanted >= 3
+        for number in range(1, wanted + 1):
+            assert soup.select(f".tag_answer-{number} .cell_output")
+            assert soup.select(f"form[data-number='{number}'] label")
+
+
+def test_without_javascript_the_page_shows_what_stands_in_the_notebook(chromium, site):
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"file://{site}/{lesson('01')}")
+    for selector in (".tag_prediction-1 .cell_input", ".tag_answer-1 .cell_output"):
+        assert page.locator(selector).is_visible()
+    assert page.locator(".tag_static-of-sliders .cell_output img").is_visible()
+    assert not page.locator("form.prediction").first.is_visible()
+    assert not page.locator(".living").first.is_visible()
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(scheme, chromium, site, soups):
+    context = chromium.new_context(color_scheme=scheme)
+    watched = Watched(context, f"file://{site}")
+    found = []
+    for name in soups if scheme == "light" else ["index.html", "GLOSSARY.html", lesson("03")]:
+        page = watched.open(name)
+        all_figures(page)
+        shoot(page, name, scheme)
+        page.evaluate(axe.AXE_SCRIPT)
+        result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        found += [
+            (name, violation["id"], node["target"], node["html"][:100])
+            for violation in result["violations"]
+            if violation["impact"] in ("serious", "critical")
+            for node in violation["nodes"]
+        ]
+    context.close()
+    assert found == [], "\n".join(map(str, found[:30]))
+
+
+def test_a_figure_that_lost_its_place_is_named(monkeypatch):
+    monkeypatch.setitem(
+        builder.FIGURES, "map", ("notebooks/07_dimensionality_reduction.ipynb", "no_such(", True)
+    )
+    with pytest.raises(SystemExit, match="figure 'map' has lost its place.*no_such"):
+        builder.check_places()
+
+
+def test_a_language_that_does_not_exist_reaches_every_block(tmp_path):
+    """What a translation cannot reach would show here: text outside the brackets."""
+    builder.build(tmp_path / "site", language="pseudo", only="03_denoising")
+    left = []
+    for path in tmp_path.glob("site/*/03_denoising*.html"):
+        soup = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        article = soup.select_one("article")
+        for tag in article.select(
+            "p, li, h1, h2, h3, td, th, summary, legend, label, button, figcaption"
+        ):
+            if tag.find_parent(class_="cell") or tag.find(["p", "li", "code", "math"]):
+                continue
+            text = tag.get_text(" ", strip=True)
+            if re.search(r"[^\W\d_]{2}", text) and "⟦" not in text:
+                left.append(f"{tag.name}: {text[:80]}")
+        for image in article.select("img, canvas"):
+            left += (
+                [str(image)[:80]]
+                if "⟦" not in (image.get("alt") or image.get("aria-label"))
+                else []
+            )
+    assert left == []
