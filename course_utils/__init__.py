@@ -15,3 +15,8 @@ if not any(name in os.environ for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", 
             "torch was imported before course_utils: trainings will be slow while other programs "
             "are busy. To avoid it, restart and import course_utils first."
         )
+
+# A console without ✓ or a Hebrew letter shows a number in its place, and no program ends with it.
+for _stream in (sys.stdout, sys.stderr):
+    if getattr(_stream, "errors", "") == "strict" and hasattr(_stream, "reconfigure"):
+        _stream.reconfigure(errors="backslashreplace")

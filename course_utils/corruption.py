@@ -11,13 +11,15 @@ ValueError when the corruptor is made.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
 
-def _check(name: str, value: float, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+def _check(name: str, value: Any, low: float, high: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real) or not low <= float(value) <= high:
         raise ValueError(f"{name} must be a number from {low} to {high}, got {value!r}")
 
 
@@ -89,7 +91,7 @@ class RandomErasing:
     size: int = 12
 
     def __post_init__(self):
-        if isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 0:
+        if isinstance(self.size, bool) or not isinstance(self.size, Integral) or self.size < 0:
             raise ValueError(f"size must be a whole number of pixels, 0 or more, got {self.size!r}")
 
     def __call__(self, images: Tensor, generator: Generator | None = None) -> Tensor:

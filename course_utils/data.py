@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_utils.engine.download import SHA256, cache_folder, fetch, read_file, say
+from course_utils.engine.download import SHA256, cache_folder, fetch, problem, read_file, say
 
 SPLITS = ("train", "validation", "test")
 DIGITS = "zero one two three four five six seven eight nine".split()
@@ -106,20 +106,32 @@ def one_of_each(image_set: ImageSet) -> ImageSet:
 @lru_cache
 def _find(name: str, train: bool, course_data: str, cache: Path) -> tuple[Tensor, Tensor, str]:
     """Pixels uint8 (N, 28, 28), labels uint8 (N,), and "full" or "sample": where they come from."""
+    root = _place(name, course_data, cache)
+    return (*_read(root, name, train), "full") if root else (*_read_sample(name, train), "sample")
+
+
+@lru_cache
+def _place(name: str, course_data: str, cache: Path) -> Path | None:
+    """The folder of all four files of a data set, all of them right; None for the sample.
+
+    Decided once for the set: the sample's test images are among the full set's training images.
+    """
+    if course_data.lower() == "sample" and not Path(course_data).is_dir():
+        course_data = "sample"
     if course_data not in ("", "sample"):
-        try:
-            return *_read(Path(os.path.expanduser(course_data)), name, train), "full"
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", error)
-            say(f"COURSE_DATA={course_data} cannot be used for {name} ({why}); looking elsewhere.")
-    if course_data != "sample" and (root := fetch(name, cache)):
-        return *_read(root, name, train), "full"
+        root = Path(os.path.expanduser(course_data))
+        wrong = [why for file in SHA256[name] if (why := problem(root / name / "raw", name, file))]
+        if not wrong:
+            return root
+        say(f"COURSE_DATA={course_data} cannot be used for {name} ({wrong[0]}); looking elsewhere.")
+    if course_data != "sample" and (found := fetch(name, cache)):
+        return found
     say(
         f"{name}: using the sample shipped with the course, 8,000 training and 2,000 test images "
         "instead of 60,000 and 10,000. Everything runs; models come out somewhat worse than the "
         "texts say. To use the full data, set COURSE_DATA to their folder."
     )
-    return *_read_sample(name, train), "sample"
+    return None
 
 
 @lru_cache

@@ -35,7 +35,7 @@ def denoising(corruptor: Callable[[Tensor], Tensor]) -> Loss:
 
 def classification(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy in nats; the model returns one score (logit) for each class, (N, classes)."""
-    return F.cross_entropy(model(images), labels)
+    return F.cross_entropy(_tensor(model(images)), labels)
 
 
 def elbo(beta: float = 1.0) -> Loss:
@@ -57,8 +57,17 @@ def elbo(beta: float = 1.0) -> Loss:
     return loss
 
 
-def _same_shape(output: Tensor, images: Tensor) -> Tensor:
-    if output.shape != images.shape:
+def _tensor(output: Any) -> Tensor:
+    if not isinstance(output, Tensor):
+        raise ValueError(
+            f"the model returns a {type(output).__name__}, and this loss needs one tensor; "
+            "write a loss that takes from it what it compares"
+        )
+    return output
+
+
+def _same_shape(output: Any, images: Tensor) -> Tensor:
+    if _tensor(output).shape != images.shape:
         raise ValueError(
             f"the model returns shape {tuple(output.shape)}, the images have "
             f"{tuple(images.shape)}; they must agree"

@@ -45,7 +45,7 @@ def load(name: str) -> nn.Sequential:
             f"{name}.safetensors is damaged: its SHA-256 is not the one on its card. "
             "Install the course again"
         )
-    model = BUILDERS[name]()
+    model = BUILDERS[name]().float()
     model.load_state_dict(safetensors.load(content))  # copied into float32, also from float16
     return model.eval()
 

@@ -7,9 +7,10 @@ a Dask cluster (``with joblib.parallel_config("dask")``).
 from __future__ import annotations
 
 import itertools
-import tempfile
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +62,9 @@ def latent_sweep(
             by side: each corrupted batch is made once for all of them. The numbers stay the same;
             small models take half the time.
         store: a folder that keeps each finished run at once. The same call then computes only what
-            is missing. The file's name is a hash of all that determines the run, so a changed
-            setting finds no old result. A Dask cluster's workers must see this folder, since they
-            read the images there.
+            is missing, and a line says what was loaded. The file's name is a hash of all that
+            determines the run, so a changed setting or function finds no old result. A Dask
+            cluster's workers must see this folder, since they read the images there.
         n_jobs: processes, as joblib counts them; each takes one torch thread when there are
             several.
 
@@ -77,12 +78,22 @@ def latent_sweep(
     Raises:
         ValueError: nothing to train, or settings that cannot work.
     """
-    dims, seeds = sorted(set(dims), reverse=True), sorted(set(seeds))
+    whole = {"latent dimension": list(dims), "seed": list(seeds), "epochs": [epochs]}
+    whole |= {"batch_size": [batch_size]}
+    for what, numbers in whole.items():
+        lowest = 0 if what == "seed" else 1
+        for number in numbers:
+            if isinstance(number, bool) or not isinstance(number, Integral) or number < lowest:
+                kind = "an integer, 0 or more" if what == "seed" else "a positive integer"
+                raise ValueError(f"{what} must be {kind}, got {number!r}")
+    if isinstance(lr, bool) or not isinstance(lr, Real) or not float(lr) > 0:
+        raise ValueError(f"lr, the learning rate, must be a positive number, got {lr!r}")
+    epochs, batch_size, lr = int(epochs), int(batch_size), float(lr)
+    dims = sorted({int(dim) for dim in whole["latent dimension"]}, reverse=True)
+    seeds = sorted({int(seed) for seed in whole["seed"]})
     names = [datasets] if isinstance(datasets, str) else list(datasets)
     if not (dims and seeds and names):
         raise ValueError("a sweep needs at least one latent dimension, one seed and one data set")
-    if epochs < 1:
-        raise ValueError(f"epochs must be a positive integer, got {epochs!r}")
     sets = {name: _splits(name, datasets) for name in names}
     hashes = {name: [kept.hash_of(split) for split in splits] for name, splits in sets.items()}
     settings = {
@@ -98,28 +109,34 @@ def latent_sweep(
         for dim in dims:
             run = {"dataset": name, "latent_dim": dim, "seed": seed, **settings}
             file = kept.file_of(store, run, build, corruptor, hashes[name])
-            if file is not None and file.exists():
-                rows.append(kept.read(file))
+            if (row := kept.read(file)) is not None:
+                rows.append(row)
             else:
                 missing.append((run, file))
         blocks += [[one] for one in missing if one[0]["latent_dim"] > together]
         small = [one for one in missing if one[0]["latent_dim"] <= together]
         blocks += [small] if small else []
     several = joblib.effective_n_jobs(n_jobs) > 1
-    with tempfile.TemporaryDirectory("", "images-", store, ignore_cleanup_errors=True) as folder:
+    total = len(names) * len(dims) * len(seeds)
+    if rows:
+        rest = f"{total - len(rows)} still to train" if blocks else "nothing trained"
+        print(f"{store}: {len(rows)} of {total} runs loaded, {rest}.")
+    with kept.shared_folder(store) as folder:
         where: dict[str, list] = dict(sets)
         if several:
-            where = {name: [kept.share(folder, split) for split in sets[name]] for name in names}
+            where = {
+                name: [kept.share(folder, split, f"{i}-{j}") for j, split in enumerate(sets[name])]
+                for i, name in enumerate(names)
+            }
         work = (
             joblib.delayed(kept.run_block)(
-                _train, block, build, corruptor, where[first["dataset"]], several
+                _train, block, build, corruptor, where[first["dataset"]], several, os.getpid()
             )
             for block in blocks
             for first, _ in block[:1]
         )
         results = joblib.Parallel(n_jobs, return_as="generator_unordered", batch_size=1)(work)
         cost = sum(_cost(run) for block in blocks for run, _ in block)
-        total = len(names) * len(dims) * len(seeds)
         with _bar(progress, cost) as bar:
             for new in results:
                 rows += new

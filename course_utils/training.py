@@ -20,7 +20,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from course_utils import plots
-from course_utils.engine.preflight import own_noise
+from course_utils.engine.noise import own_noise
 from course_utils.engine.session import Session
 from course_utils.losses import Loss, reconstruction
 
@@ -100,13 +100,15 @@ def fit(
             the caller.
         device: chosen by itself (CUDA, else MPS, else CPU) unless given.
         checkpoint: a file, written after each epoch. The same call goes on where it stopped,
-            exactly; once done, it only loads.
+            exactly; once done, it only loads, and a line says so. The same is a call with the same
+            data, first weights and settings, whose functions do the same; for another one the old
+            file is set aside, and a line says what differs.
         progress: show a bar; by itself only in a terminal or a notebook, never with
             COURSE_PROGRESS=0.
         on_epoch: called as ``on_epoch(model, history)`` after each epoch.
 
     Raises:
-        ValueError: a shape, range or setting that cannot work; or a checkpoint of another training.
+        ValueError: a shape, range or setting that cannot work.
         FloatingPointError: the loss became NaN or infinite.
     """
     history = History()
@@ -117,10 +119,12 @@ def fit(
     )  # fmt: skip
     with session:  # all is looked at and placed; afterwards, also after Ctrl-C, it is put back
         images, labels, optimizer = session.images, session.labels, session.optimizer
-        for epoch in range(len(history) + 1, epochs + 1):  # a checkpoint brings those before
+        for epoch in range(
+            len(history) + 1, session.epochs + 1
+        ):  # a checkpoint brings those before
             with session.training(epoch) as this:  # training mode, a clock, an eye on the loss
                 order = torch.randperm(len(images)).to(images.device)
-                for batch in order.split(batch_size):
+                for batch in order.split(session.batch_size):
                     x, y = images.index_select(0, batch), labels.index_select(0, batch)
                     value = loss(model, x, y)
                     optimizer.zero_grad()

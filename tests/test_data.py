@@ -41,7 +41,7 @@ NOWHERE = "http://127.0.0.1:9/"  # no server listens there
 
 def forget() -> None:
     """Be a new process, as far as `course_utils` knows."""
-    for function in (data._find, download.fetch, download.say):
+    for function in (data._find, data._place, download.fetch, download._fresh_folder, download.say):
         function.cache_clear()
 
 
@@ -596,10 +596,103 @@ def test_without_a_home_a_temporary_folder_is_used_and_named(
 
 
 def test_no_room_on_the_disk(server, monkeypatch, tmp_path, capsys):
-    def full(self, content):
+    def full(self, target):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "replace", full)
     use(monkeypatch, server.mirror("FashionMNIST"))
     assert load_images("FashionMNIST", "train").source == "sample"
     assert "No space left on device" in capsys.readouterr().out
+    assert list(raw(tmp_path).iterdir()) == []  # what was written gives its room back
+
+
+@pytest.mark.parametrize("file", [FILES[1], FILES[2]])
+@pytest.mark.parametrize("trouble", ["missing", "damaged", "pipe"])
+def test_train_and_test_come_from_one_source(server, monkeypatch, tmp_path, capsys, file, trouble):
+    """The sample's test images are among the full set's training images."""
+    folder = tmp_path / "mine/MNIST/raw"
+    folder.mkdir(parents=True)
+    for name, content in server.files["MNIST"].items():
+        (folder / name).write_bytes(content)
+    if trouble == "damaged":
+        (folder / file).write_bytes(b"cut")
+    else:
+        (folder / file).unlink()
+    if trouble == "pipe":
+        os.mkfifo(folder / file)
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path / "mine"))
+    assert {load_images("MNIST", split).source for split in data.SPLITS} == {"sample"}
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith("COURSE_DATA=") and file in first
+
+
+def test_a_good_packed_file_beside_a_damaged_one(server, monkeypatch, tmp_path, capsys):
+    folder = tmp_path / "mine/MNIST/raw"
+    folder.mkdir(parents=True)
+    for name, content in server.files["MNIST"].items():
+        (folder / name).write_bytes(b"cut")
+        (folder / f"{name}.gz").write_bytes(gzip.compress(content))
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path / "mine"))
+    assert load_images("MNIST", "train").source == "full" and capsys.readouterr().out == ""
+
+
+def test_sample_in_any_letters(monkeypatch, capsys):
+    monkeypatch.setenv("COURSE_DATA", "Sample")
+    assert load_images("MNIST", "test").source == "sample"
+    assert "COURSE_DATA=" not in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="needs users")
+@pytest.mark.parametrize("planted", ["open to others", "link", "file", "somebody else's"])
+def test_a_temporary_folder_that_others_may_have_made_is_not_used(
+    server, monkeypatch, tmp_path, planted
+):
+    monkeypatch.setenv("COURSE_CACHE", "/proc/nowhere")
+    use(monkeypatch, server.mirror("FashionMNIST"))
+    folder, theirs = tmp_path / f"tmp/autoencoder-course-{os.getuid()}", tmp_path / "theirs"
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    if planted == "file":
+        folder.touch()
+    else:
+        part = theirs / f"FashionMNIST/raw/part-{FILES[0]}"
+        part.parent.mkdir(parents=True)
+        part.symlink_to(victim)
+        (theirs / "FashionMNIST/download-failed").symlink_to(tmp_path / "elsewhere")
+        os.mkfifo(theirs / f"FashionMNIST/raw/{FILES[1]}")
+        if planted == "link":
+            theirs.chmod(0o700)
+            folder.symlink_to(theirs)
+        else:
+            theirs.rename(folder)
+            folder.chmod(0o755 if planted == "open to others" else 0o700)
+    if planted == "somebody else's":
+        monkeypatch.setattr(os, "getuid", lambda: os.geteuid() + 1)
+        folder.rename(tmp_path / f"tmp/autoencoder-course-{os.getuid()}")
+    assert load_images("FashionMNIST", "train").source == "full"
+    assert victim.read_text() == "mine" and not (tmp_path / "elsewhere").exists()
+    fresh = [path for path in (tmp_path / "tmp").iterdir() if path.name.count("-") == 2]
+    used = [path for path in fresh if (path / "FashionMNIST/raw" / FILES[0]).is_file()]
+    assert len(used) == 1 and used[0].stat().st_mode & 0o077 == 0
+
+
+def test_a_planted_link_in_a_cache_is_not_followed(server, monkeypatch, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    raw(tmp_path).mkdir(parents=True)
+    (raw(tmp_path) / f"part-{FILES[0]}").symlink_to(victim)
+    use(monkeypatch, server.mirror("FashionMNIST"))
+    assert load_images("FashionMNIST", "train").source == "full" and victim.read_text() == "mine"
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "ascii"])
+def test_a_console_of_few_letters_gets_other_signs_and_no_error(tmp_path, encoding):
+    program = "from course_utils.data import load_images; load_images('MNIST', 'test'); print('✓')"
+    folder = tmp_path / "\u05d0"
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "COURSE_DATA": str(folder)}
+    environment |= {"COURSE_CACHE": "/proc/nowhere", "PYTHONPATH": str(ROOT), "PYTHONUTF8": "0"}
+    environment |= {"http_proxy": NOWHERE, "https_proxy": NOWHERE, "TMPDIR": str(tmp_path)}
+    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True)
+    said = run.stdout.decode(encoding)
+    assert run.returncode == 0, run.stderr
+    assert "\\u05d0" in said and "\\u2713" in said

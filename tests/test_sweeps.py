@@ -6,10 +6,13 @@ In one process, in several, and on a cluster.
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
 import joblib
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -151,6 +154,114 @@ def test_a_changed_setting_never_finds_an_old_result(tmp_path, trained, change):
     assert trained == [(2, 0)]
     latent_sweep(**(settings | change))
     assert trained == [(2, 0), (2, 0)]
+
+
+def cells(helper="x * 0.5"):
+    """Builder and corruptor of a notebook, each with a helper in another cell."""
+    names = {"__name__": "__main__", "dense_autoencoder": dense_autoencoder}
+    text = f"""
+def half(x):
+    return {helper}
+corrupt = lambda x: half(x)
+def build(latent_dim):
+    return wide(latent_dim)
+wide = lambda latent_dim: dense_autoencoder(latent_dim)
+"""
+    exec(text, names)
+    return {"build": names["build"], "corruptor": names["corrupt"]}
+
+
+def test_a_repaired_helper_never_finds_an_old_result(tmp_path, trained, capsys):
+    how = {"dims": [2], "seeds": [0], "datasets": DATA, "epochs": 1, "store": tmp_path}
+    first = latent_sweep(**cells(), **how)
+    again = latent_sweep(**cells(), **how)
+    assert trained == [(2, 0)] and first.equals(again)
+    assert capsys.readouterr().out == f"{tmp_path}: 1 of 1 runs loaded, nothing trained.\n"
+    repaired = latent_sweep(**cells("x * 0.25"), **how)
+    assert trained == [(2, 0), (2, 0)] and capsys.readouterr().out == ""
+    assert repaired["test_error"][0] != first["test_error"][0]
+
+
+@pytest.mark.parametrize("damaged", [b"", b'{"latent_dim": 2, "se', b"[]", b"\xff"])
+def test_a_damaged_row_is_set_aside_and_computed_again(tmp_path, trained, damaged):
+    how = {"dims": [2, 4], "seeds": [0], "datasets": DATA, "epochs": 1, "store": tmp_path}
+    first = latent_sweep(dense_autoencoder, **how)
+    file = next(tmp_path.glob("patterns_2_*.json"))
+    file.write_bytes(damaged)
+    with pytest.warns(UserWarning, match="is damaged; it is kept as .*damaged, and computed again"):
+        again = latent_sweep(dense_autoencoder, **how)
+    assert trained == [(4, 0), (2, 0), (2, 0)]
+    pd.testing.assert_frame_equal(first[ERRORS], again[ERRORS])
+    assert file.with_suffix(".damaged").read_bytes() == damaged
+
+
+def test_a_full_disk_ends_no_sweep(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.warns(UserWarning, match="could not be written .*No space left"):
+        table = latent_sweep(dense_autoencoder, [2, 4], [0], DATA, epochs=1, store=tmp_path)
+    assert (table["error"] == "").all() and not list(tmp_path.iterdir())
+
+
+def test_numpy_numbers_are_numbers(tmp_path):
+    numbers = {"epochs": np.int64(1), "batch_size": np.int32(128), "lr": np.float32(0.001)}
+    table = latent_sweep(
+        dense_autoencoder, np.array([2, 4]), np.arange(1), DATA, store=tmp_path, **numbers
+    )
+    assert (table["error"] == "").all() and len(list(tmp_path.glob("*.json"))) == 2
+    for wrong in ({"dims": [2.5]}, {"seeds": [-1]}, {"epochs": "3"}, {"lr": "1e-3"}):
+        settings = {"dims": [2], "seeds": [0], "epochs": 1} | wrong
+        with pytest.raises(ValueError, match="must be .* got"):
+            latent_sweep(dense_autoencoder, datasets=DATA, **settings)
+
+
+KILLED = """
+import sys, time, torch
+from course_utils.models import dense_autoencoder
+from course_utils.sweeps import latent_sweep
+
+def slow(images):
+    print("worker", __import__("os").getpid(), flush=True)
+    time.sleep(600)
+
+if __name__ == "__main__":
+    images = torch.rand(20, 1, 28, 28)
+    data = {"a": (images, images, images)}
+    latent_sweep(
+        dense_autoencoder, [2, 3], [0], data, corruptor=slow, store=sys.argv[1], n_jobs=2
+    )
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc"), reason="workers know their parent by its number")
+def test_a_killed_sweep_leaves_neither_workers_nor_images(tmp_path):
+    (tmp_path / "killed.py").write_text(KILLED)
+    store = tmp_path / "store"
+    program = subprocess.Popen(
+        [sys.executable, str(tmp_path / "killed.py"), str(store)], stdout=subprocess.PIPE, text=True
+    )
+    workers = {int(program.stdout.readline().split()[1]) for _ in range(2)}
+    program.kill()
+    program.wait()
+    assert len(workers) == 2
+    end = time.monotonic() + 60
+    while any(is_alive(pid) for pid in workers):
+        assert time.monotonic() < end, "workers are alive a minute after their parent's death"
+        time.sleep(0.1)
+    (left,) = store.glob("images-*")
+    os.utime(left, (0, 0))
+    latent_sweep(dense_autoencoder, [2], [0], DATA, epochs=1, store=store)
+    assert [path.suffix for path in store.iterdir()] == [".json"]
+
+
+def is_alive(pid):
+    try:
+        state = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 def test_a_failed_run_is_a_row_and_the_others_go_on(tmp_path, trained):

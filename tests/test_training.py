@@ -177,15 +177,16 @@ def test_schedules():
         schedule=lambda o: torch.optim.lr_scheduler.StepLR(o, 2, gamma=0.1),
     )
     assert history.learning_rate == pytest.approx([0.01, 0.01, 0.001, 0.001])
+    still = fresh()
     history = training.fit(
-        fresh(),
+        still,
         IMAGES,
         epochs=5,
-        optimizer=torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1),
+        optimizer=torch.optim.SGD(still.parameters(), lr=1e-6),
         validation=IMAGES,
         schedule=lambda o: torch.optim.lr_scheduler.ReduceLROnPlateau(o, patience=0, factor=0.5),
     )
-    assert history.learning_rate[0] == 0.1 and history.learning_rate[-1] < 0.1
+    assert history.learning_rate[0] == 1e-6 and history.learning_rate[-1] < 1e-6
 
 
 def test_history_as_table_and_figure():
@@ -340,7 +341,7 @@ def test_resumed_equals_uninterrupted(tmp_path, build, more):
     assert [file.name for file in path.parent.iterdir()] == ["a.ckpt"]
 
 
-def test_finished_training_only_loads(tmp_path):
+def test_finished_training_only_loads_and_says_so(tmp_path, capsys):
     path, model = tmp_path / "a.ckpt", fresh()
     expected = training.fit(model, IMAGES, checkpoint=path, **SETTINGS)
     again = fresh()
@@ -351,10 +352,41 @@ def test_finished_training_only_loads(tmp_path):
         == expected
     )
     assert same(model, again)
+    assert capsys.readouterr().out == f"{path}: all 6 epochs loaded, nothing trained.\n"
     longer, whole = fresh(), fresh()
     training.fit(longer, IMAGES, checkpoint=path, **SETTINGS | {"epochs": 8})
     training.fit(whole, IMAGES, **SETTINGS | {"epochs": 8})
     assert same(longer, whole)
+
+
+class Edited(models.Encoder):
+    """An encoder whose weights are the other's, and whose forward is not."""
+
+    def forward(self, image):
+        return super().forward(image) * 2
+
+
+def edited():
+    model = models.dense_autoencoder(10)
+    model[0].__class__ = Edited
+    return model
+
+
+def half_blackened():
+    images = IMAGES.clone()
+    images[1::2] = 0  # every second: a hundred images of 300 would not show it
+    images[::3] = IMAGES[::3]
+    return images
+
+
+def constant(factor):
+    return lambda o: torch.optim.lr_scheduler.LambdaLR(o, lambda epoch: factor)
+
+
+def two_groups(model, lr):
+    encoder, decoder = model
+    groups = [{"params": encoder.parameters()}, {"params": decoder.parameters(), "lr": lr}]
+    return torch.optim.SGD(groups, lr=0.1)
 
 
 @pytest.mark.parametrize(
@@ -362,7 +394,7 @@ def test_finished_training_only_loads(tmp_path):
     [
         ({"batch_size": 50}, r"batch_size \(100 there, 50 here\)"),
         ({"seed": 1}, r"seed \(0 there, 1 here\)"),
-        ({"lr": 0.1}, "optimizer"),
+        ({"lr": 0.1}, r"lr \(0.001 there, 0.1 here\)"),
         ({"loss": losses.reconstruction}, "loss"),
         ({"loss": losses.denoising(corruption.Dropout(0.1))}, "loss"),
         ({"loss": losses.denoising(lambda images: images * 0.5)}, "loss"),
@@ -371,20 +403,139 @@ def test_finished_training_only_loads(tmp_path):
         ({"schedule": lambda o: torch.optim.lr_scheduler.StepLR(o, 2)}, "schedule"),
         ({"model": lambda: models.dense_autoencoder(11)}, "model"),
         ({"model": lambda: models.dense_autoencoder(10, activation=nn.Identity())}, "model"),
-        ({"data": IMAGES[:200]}, "data"),
+        ({"model": edited}, "in model; it"),
+        ({"first": 1}, "in first weights; it"),
+        ({"data": IMAGES[:200]}, "in data; it"),
+        ({"data": half_blackened()}, "in data; it"),
+        ({"data": (IMAGES, LABELS)}, "in data; it"),
+        ({"loss": losses.denoising(x for x in [])}, "loss .it holds a generator, which cannot be"),
     ],
 )
-def test_checkpoint_of_another_training_is_refused(tmp_path, changed, words):
-    path = tmp_path / "a.ckpt"
+def test_another_training_gets_nothing_of_this_one(tmp_path, capsys, changed, words):
+    """The old file is kept, a line says what differs, and what comes is a training of its own."""
+    path, changed = tmp_path / "a.ckpt", dict(changed)
     training.fit(fresh(), IMAGES, checkpoint=path, **SETTINGS)
     before = path.read_bytes()
-    model = fresh(changed.pop("model", BUILDS["dense"]))
-    start = {name: value.clone() for name, value in model.state_dict().items()}
-    with pytest.raises(ValueError, match=f"a.ckpt.*{words}.*another file or delete"):
-        training.fit(model, changed.pop("data", IMAGES), checkpoint=path, **SETTINGS | changed)
-    assert path.read_bytes() == before and all(
-        torch.equal(value, start[name]) for name, value in model.state_dict().items()
+    build, data = changed.pop("model", BUILDS["dense"]), changed.pop("data", IMAGES)
+    seed = changed.pop("first", 0)
+    if "generator" in words:
+        changed["loss"] = holding(changed["loss"])
+    capsys.readouterr()
+
+    def start():
+        torch.manual_seed(seed)
+        return build()
+
+    model, alone = start(), start()
+    training.fit(model, data, checkpoint=path, **SETTINGS | changed)
+    said = capsys.readouterr().out
+    assert re.search(f"a.ckpt .*{words}.* kept as a.ckpt.other1, and training starts anew", said)
+    assert (tmp_path / "a.ckpt.other1").read_bytes() == before
+    training.fit(alone, data, **SETTINGS | changed)
+    assert same(model, alone)
+
+
+def holding(thing):
+    """A loss that holds something that nobody can know again."""
+
+    def loss(model, images, labels):
+        return losses.reconstruction(model, images, labels) if thing else None
+
+    return loss
+
+
+CELLS = {
+    "helper": ("def half(x):\n    return x * {}", ("0.5", "0.25")),
+    "corruptor": ("half = lambda x: x * {}", ("0.5", "0.25")),
+    "value": ("level = {}\ndef half(x):\n    return x * level", ("0.5", "0.25")),
+    "object": ("from course_utils.corruption import *\nhalf = Masking({})", ("0.5", "0.25")),
+    "tensor": ("seen = torch.full((28,), {})\ndef half(x):\n    return x * seen", ("0.5", "0.25")),
+    "mended": ("def half(x):\n    return {}", ("x.square()", "x * 0.5")),
+}
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_what_a_notebooks_loss_calls_belongs_to_it(tmp_path, kind):
+    """The cell of the loss stays, the one of what it calls is repaired: trained anew."""
+    text, (wrong, right) = CELLS[kind]
+
+    def train(repaired, checkpoint=None):
+        names = {"__name__": "__main__", "torch": torch, "F": F}
+        loss = (
+            "def loss(model, images, labels):\n    return F.mse_loss(model(half(images)), images)"
+        )
+        exec(text.format(repaired) + "\n" + loss, names)
+        model = fresh()
+        training.fit(model, IMAGES, names["loss"], epochs=1, checkpoint=checkpoint)
+        return model
+
+    first, second = train(wrong, tmp_path / "a.ckpt"), train(right, tmp_path / "a.ckpt")
+    assert same(second, train(right)) and not same(first, second)
+
+
+@pytest.mark.parametrize("part", ["schedule", "groups"])
+def test_functions_of_a_schedule_and_settings_of_groups_count(tmp_path, capsys, part):
+    for factor in (0.5, 0.1, 0.1):
+        model = fresh()
+        more = {"schedule": constant(factor), "optimizer": two_groups(model, 0.1)}
+        if part == "groups":
+            more = {"optimizer": two_groups(model, factor)}
+        training.fit(model, IMAGES, epochs=1, checkpoint=tmp_path / "a.ckpt", **more)
+    kept, loaded = capsys.readouterr().out.splitlines()
+    assert ("optimizer" if part == "groups" else "schedule") in kept
+    assert loaded.endswith("a.ckpt: all 1 epochs loaded, nothing trained.")
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_the_model_in_memory_goes_on_after_ctrl_c(tmp_path, capsys, own):
+    """The cell with ``fit`` is run again, that with the model is not."""
+
+    def interrupted(model, images, labels):
+        calls.append(1)
+        if len(calls) == 1 + 2 * 3 + 2:  # in the third epoch, after a step
+            raise KeyboardInterrupt
+        return losses.reconstruction(model, images, labels)
+
+    calls, model, whole = Quiet(), fresh(), fresh()
+    how = {"epochs": 4, "batch_size": 100, "checkpoint": tmp_path / "a.ckpt"}
+    sgd = {"optimizer": torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)} if own else {}
+    history = training.fit(model, IMAGES, interrupted, **how, **sgd)
+    assert len(history) == 2
+    history = training.fit(model, IMAGES, interrupted, **how, **sgd)
+    assert len(history) == 4 and len(calls) == 9 + 1 + 6
+    sgd = {"optimizer": torch.optim.SGD(whole.parameters(), 0.1, momentum=0.9)} if own else {}
+    training.fit(whole, IMAGES, losses.reconstruction, epochs=4, batch_size=100, **sgd)
+    assert same(model, whole)
+    assert "2 of 4 epochs loaded, training goes on" in capsys.readouterr().out
+    training.fit(model, IMAGES, interrupted, **how)  # a checkpoint of the model as it is now?
+    assert own == ("other1" in capsys.readouterr().out)
+
+
+class Quiet(list):
+    """A list that is no part of what a loss does."""
+
+    def __reduce_ex__(self, protocol):
+        return list, ()
+
+
+def test_a_folder_that_cannot_be_used_warns_and_trains_on(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for place in (tmp_path / "file/a.ckpt", "/proc/nowhere/a.ckpt", tmp_path / "folder"):
+        with pytest.warns(
+            UserWarning, match="cannot be used .*training goes on without it"
+        ) as said:
+            history = training.fit(fresh(), IMAGES, epochs=2, checkpoint=place)
+        assert len(history) == 2 and len(said) == 1
+
+
+def test_a_file_that_is_no_checkpoint_is_kept(tmp_path, capsys):
+    torch.save(fresh().state_dict(), tmp_path / "weights.pt")
+    training.fit(fresh(), IMAGES, epochs=1, checkpoint=tmp_path / "weights.pt")
+    assert "is no checkpoint of a training; it is kept as weights.pt.other1" in (
+        capsys.readouterr().out
     )
+    fresh().load_state_dict(torch.load(tmp_path / "weights.pt.other1"))
 
 
 @pytest.mark.parametrize(
@@ -424,7 +575,7 @@ def test_checkpoint_opens_with_torch_load(tmp_path):
 def test_a_flipped_bit_is_found_or_harmless(tmp_path):
     """Forty random bits, each in a copy: found, or what is read is what was written."""
     path, chance = tmp_path / "a.ckpt", random.Random(0)
-    training.fit(fresh(lambda: models.dense_autoencoder(2)), IMAGES, epochs=1, checkpoint=path)
+    training.fit(fresh(lambda: models.dense_autoencoder(50)), IMAGES, epochs=1, checkpoint=path)
     good, harmless = path.read_bytes(), 0
     for _ in range(40):
         bit = chance.randrange(8 * len(good))

@@ -8,7 +8,6 @@ zip has a checksum (CRC-32), by which damage is found. Nothing in it can run cod
 from __future__ import annotations
 
 import glob
-import hashlib
 import io
 import os
 import warnings
@@ -21,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from course_utils.engine.identity import describe, digest, printed
+from course_utils.engine import identity, noise
 
 
 def write(
@@ -40,7 +39,7 @@ def write(
         "optimizer": optimizer.state_dict(),
         "schedule": scheduler.state_dict() if scheduler else None,
         "history": asdict(history),
-        "generators": _generators(model),
+        "generators": noise.states(next(model.parameters()).device),
     }
     torch.save(state, content)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -66,61 +65,82 @@ def resume(
     optimizer: Optimizer,
     scheduler: Any,
     history: Any,
-) -> None:
+) -> bool:
     """Put everything into the state in ``path``: model, optimiser, schedule, generators, history.
 
-    Without a file it does nothing. A damaged one is set aside under another name, with a warning.
-
-    Raises:
-        ValueError: the file belongs to a training with other ``settings``, or to one that is longer
-            than ``epochs``.
+    A line says what was loaded. Without a file it does nothing. A damaged one, one of a training
+    with other ``settings`` and one with more epochs are set aside under another name, and a warning
+    or a line says so. False where the folder cannot be used.
     """
-    state = _read(Path(path))
-    if state is None:
-        return
-    advice = f"Name another file or delete {path}"
-    if different := _differences(state["settings"], settings):
-        raise ValueError(
-            f"the checkpoint {path} belongs to another training, which differs in "
-            f"{', '.join(different)}. {advice}"
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for part in path.parent.glob(f"{glob.escape(path.name)}.*.part"):
+            part.unlink(missing_ok=True)  # left by a process that was killed while it wrote
+        state = _read(path, settings, epochs) if path.exists() else None
+    except OSError as error:
+        warnings.warn(
+            f"the checkpoint {path} cannot be used ({error}); training goes on without it",
+            stacklevel=5,
         )
-    done = len(state["history"]["train_loss"])
-    if done > epochs:
-        raise ValueError(f"the checkpoint {path} holds {done} epochs, more than {epochs}. {advice}")
+        return False
+    if state is None:
+        return True
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     if scheduler:
         scheduler.load_state_dict(state["schedule"])
     vars(history).update(state["history"])
-    torch.set_rng_state(state["generators"].pop("cpu"))
-    for kind, generator in state["generators"].items():
-        if kind == next(model.parameters()).device.type:  # another machine may have another device
-            getattr(torch, kind).set_rng_state(generator)
+    noise.restore(state["generators"])
+    done = len(history)
+    if done == epochs:
+        print(f"{path}: all {epochs} epochs loaded, nothing trained.")
+    else:
+        print(f"{path}: {done} of {epochs} epochs loaded, training goes on from there.")
+    return True
 
 
 def settings(
-    model: nn.Module, optimizer: Optimizer, scheduler: Any, loss: Any, data: Any, validation: Any,
-    **numbers: Any,
+    path: str | Path, model: nn.Module, optimizer: Optimizer | None, schedule: Any, loss: Any,
+    data: Any, validation: Any, **numbers: Any,
 ) -> dict:  # fmt: skip
-    """What must be the same for a training to be the same: plain values that the file keeps."""
-    rule = scheduler.state_dict() if scheduler else {}
-    shapes = [(name, *value.shape) for name, value in model.state_dict().items()]
+    """What must be the same for a training to be the same: plain values that the file keeps.
+
+    A model that this process has trained for this very file counts as what it was before: after
+    Ctrl-C the same cell goes on, though the model in memory has learned something meanwhile.
+    """
+    now = _state_marks(model, optimizer)
+    first = {part: _FIRST.get((str(path), part, value), value) for part, value in now.items()}
     return {
-        "model": f"{printed(model)} {shapes}",
+        "model": identity.mark(identity.parts_of(model)),
         "frozen parameters": [n for n, p in model.named_parameters() if not p.requires_grad],
-        "loss": digest(describe(loss).encode()),
-        "optimizer": f"{type(optimizer).__name__} {optimizer.defaults}",
-        "schedule": [type(scheduler).__name__]
-        + [f"{name}={value}" for name, value in rule.items() if _is_setting(name, value)],
+        "loss": identity.mark(loss, (model,)),
+        "schedule": identity.mark(schedule, (model, optimizer)),
         "data": _digest(*data),
         "validation": _digest(*validation) if validation else None,
+        **first,
         **numbers,
     }
 
 
-def _is_setting(name: str, value: Any) -> bool:
-    """Of a scheduler's state: whether it stays the same while the scheduler steps."""
-    return isinstance(value, (int, float, str)) and name[0] != "_" and name != "last_epoch"
+_FIRST: dict[tuple[str, str, str], str] = {}  # (file, part, what it has become) -> what it was
+
+
+def left(path: str | Path, settings: dict, model: nn.Module, optimizer: Optimizer | None) -> None:
+    """Remember what model and optimiser have become in the training with these settings."""
+    for part, value in _state_marks(model, optimizer).items():
+        _FIRST[str(path), part, value] = settings[part]
+
+
+def _state_marks(model: nn.Module, optimizer: Optimizer | None) -> dict[str, str]:
+    names = {id(p): name for name, p in model.named_parameters()}
+    groups = optimizer.param_groups if optimizer else []
+    learning = [[names.get(id(p), "") for p in group["params"]] for group in groups]
+    state = optimizer.state_dict() if optimizer else None
+    return {
+        "first weights": identity.mark(dict(model.state_dict())),
+        "optimizer": identity.mark((type(optimizer), learning, state)),
+    }
 
 
 def _differences(theirs: dict, ours: dict) -> list[str]:
@@ -128,29 +148,47 @@ def _differences(theirs: dict, ours: dict) -> list[str]:
     found = []
     for name in ours:
         there, here = theirs.get(name), ours[name]
-        if there != here:
-            plain = isinstance(here, int) and isinstance(there, int)
+        if str(here).startswith(identity.UNKNOWN):
+            kind = here.removeprefix(identity.UNKNOWN).partition(".")[0]
+            found.append(f"{name} (it holds a {kind}, which cannot be compared)")
+        elif there != here:
+            plain = isinstance(here, (int, float)) and isinstance(there, (int, float))
             found.append(f"{name} ({there} there, {here} here)" if plain else name)
     return found
 
 
-def _read(path: Path) -> dict | None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for part in path.parent.glob(f"{glob.escape(path.name)}.*.part"):
-        part.unlink(missing_ok=True)  # left by a process that was killed while it wrote
-    if not path.exists():
-        return None
+def _read(path: Path, settings: dict, epochs: int) -> dict | None:
+    """The state in a file, if it is whole and of this training; else the file is set aside."""
     content = path.read_bytes()
-    if _is_whole(content):
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    names = (path.with_name(f"{path.name}.damaged{n}") for n in range(1, 10**6))
+    if not _is_whole(content):
+        aside = _set_aside(path, "damaged")
+        warnings.warn(
+            f"the checkpoint {path} is damaged; it is kept as {aside}, and training starts anew",
+            stacklevel=6,
+        )
+        return None
+    state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    if not {"settings", "history"} <= set(state):
+        what = "is no checkpoint of a training"
+    elif different := _differences(state["settings"], settings):
+        what = f"belongs to a training that differs in {', '.join(different)}"
+    elif (done := len(state["history"]["train_loss"])) > epochs:
+        what = f"holds {done} epochs, more than {epochs}"
+    else:
+        what = ""
+    if what:
+        aside = _set_aside(path, "other")
+        print(f"{path} {what}; it is kept as {aside}, and training starts anew.")
+        return None
+    return state
+
+
+def _set_aside(path: Path, why: str) -> str:
+    """Give a file another name, which is returned."""
+    names = (path.with_name(f"{path.name}.{why}{n}") for n in range(1, 10**6))
     aside = next(name for name in names if not name.exists())
     os.replace(path, aside)
-    warnings.warn(
-        f"the checkpoint {path} is damaged; it is kept as {aside.name}, and training starts anew",
-        stacklevel=6,
-    )
-    return None
+    return aside.name
 
 
 def _is_whole(content: bytes) -> bool:
@@ -163,15 +201,5 @@ def _is_whole(content: bytes) -> bool:
         return False  # what zipfile says of a damaged table of contents
 
 
-def _generators(model: nn.Module) -> dict[str, Tensor]:
-    """The states of the random number generators that the training draws from."""
-    kind, states = next(model.parameters()).device.type, {"cpu": torch.get_rng_state()}
-    if kind != "cpu":
-        states[kind] = getattr(torch, kind).get_rng_state()
-    return states
-
-
 def _digest(images: Tensor, labels: Tensor) -> str:
-    some = slice(None, None, max(1, len(images) // 100))
-    parts = (part[some].cpu().contiguous().numpy().tobytes() for part in (images, labels))
-    return f"{tuple(images.shape)} {hashlib.sha256(b''.join(parts)).hexdigest()[:8]}"
+    return f"{identity.digest_of(images)}, {identity.digest_of(labels)}"

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import stat
 import tempfile
 import time
 import zlib
@@ -64,14 +65,20 @@ def cache_folder() -> Path:
 
 
 def read_file(folder: Path, name: str, file: str, check: bool = True) -> bytes:
-    """A file's content, unpacked if only `file.gz` is there.
+    """A file's content, or that of `file.gz` where the file is missing or spoilt.
 
     Raises OSError if it cannot be read; see also `checked`.
     """
-    path = folder / file
-    if not path.exists() and (folder / f"{file}.gz").exists():
-        path = folder / f"{file}.gz"
-    return checked(path.read_bytes(), name, file, str(path), check)
+    packed, problems = folder / f"{file}.gz", list[Exception]()
+    for path in (folder / file, packed):
+        if path.exists() and not path.is_file():
+            problems.append(OSError(f"{path} is no regular file"))  # a pipe would never end
+        elif path.exists():
+            try:
+                return checked(path.read_bytes(), name, file, str(path), check)
+            except (OSError, ValueError) as error:
+                problems.append(error)
+    raise problems[0] if problems else FileNotFoundError(f"{folder / file} is missing")
 
 
 def checked(content: bytes, name: str, file: str, where: str, check: bool = True) -> bytes:
@@ -113,14 +120,21 @@ def fetch(name: str, cache: Path) -> Path | None:
     One process at a time; the others wait and then find the files there, or the note that the
     download has just failed.
     """
-    for root in (cache, _temporary_folder()):
-        if not any(problem(root / name / "raw", name, file) for file in SHA256[name]):
+    for root in (cache, _temporary_folder(make=False)):
+        if root and not any(problem(root / name / "raw", name, file) for file in SHA256[name]):
             return root
     root = _writable(cache)
     folder, note, missing = root / name / "raw", root / name / "download-failed", []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / name / "lock", timeout=TOTAL_SECONDS + 60):
+        lock = FileLock(root / name / "lock", timeout=TOTAL_SECONDS + 60)
+        try:
+            lock.acquire(timeout=0.2)
+        except Timeout:
+            say(f"{name}: another process is fetching it; waiting for that one.")
+            lock.acquire()
+        with lock:
+            lock.release()  # held once, by the with block
             for file in SHA256[name]:
                 if wrong := problem(folder, name, file):
                     missing.append(file)
@@ -157,7 +171,7 @@ def _download(folder: Path, name: str, files: list[str]) -> None:
     from torchvision import datasets  # here, since it takes a second and most runs need no download
 
     if files:
-        say(f"{name}: downloading to {folder}, about 30 MB, only this once.")
+        say(f"{name}: downloading to {folder}, about 30 MB (55 MB on the disk), only this once.")
     mirrors, errors = list(getattr(datasets, name).mirrors), {}
     deadline = time.monotonic() + TOTAL_SECONDS
     for file in files:
@@ -169,7 +183,8 @@ def _download(folder: Path, name: str, files: list[str]) -> None:
                 content = checked(_get(url, deadline), name, file, url)
                 break
             except (OSError, ValueError, HTTPException) as error:
-                why = f"{mirror} {getattr(error, 'reason', error)}"
+                reason = " ".join(str(getattr(error, "reason", error)).split())
+                why = f"{mirror} {reason}"
                 errors[mirror] = why.replace(f"{mirror} {mirror}", mirror)
                 if isinstance(error, (TimeoutError, URLError)) and not isinstance(error, HTTPError):
                     mirrors.remove(mirror)  # cannot be reached: no second chance
@@ -182,8 +197,14 @@ def _download(folder: Path, name: str, files: list[str]) -> None:
             why = "; ".join(errors.values())
             say(f"{name}: taken from {SYSTEM[name]}, since no mirror had it ({why}).")
         part = folder / f"part-{file}"
-        part.write_bytes(content)
-        part.replace(folder / file)  # at once: nobody sees half a file
+        try:
+            part.unlink(missing_ok=True)  # of a process that was killed, or a link to elsewhere
+            with open(part, "xb") as new:
+                new.write(content)
+            part.replace(folder / file)  # at once: nobody sees half a file
+        except OSError:
+            part.unlink(missing_ok=True)  # a full disk gets its room back
+            raise
 
 
 def _get(url: str, deadline: float) -> bytes:
@@ -218,18 +239,38 @@ def _writable(cache: Path) -> Path:
         tempfile.TemporaryFile(dir=cache).close()
         return cache
     except OSError as error:
+        folder = _temporary_folder()
         say(
-            f"{cache} cannot be written ({error.strerror}); data is kept in "
-            f"{_temporary_folder()} until that is emptied."
+            f"{cache} cannot be written ({error.strerror}); data is kept in {folder} until that "
+            "is emptied."
         )
-        return _temporary_folder()
+        return folder
 
 
-def _temporary_folder() -> Path:
-    return (
-        Path(tempfile.gettempdir())
-        / f"autoencoder-course-{getattr(os, 'getuid', lambda: 'user')()}"
-    )
+def _temporary_folder(make: bool = True) -> Path:
+    """A folder of one's own among the temporary files, the same for all processes of a user.
+
+    Others can write there: what is no real folder, or somebody else's, or open to others, is not
+    used, and a fresh one is made in its place. Unless it is to be made, it may be missing.
+    """
+    user = getattr(os, "getuid", lambda: "user")()
+    folder = Path(tempfile.gettempdir()) / f"autoencoder-course-{user}"
+    if make:
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            pass
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return folder
+    ours = os.name == "nt" or (found.st_uid == user and not found.st_mode & 0o077)
+    return folder if stat.S_ISDIR(found.st_mode) and ours else _fresh_folder()
+
+
+@lru_cache
+def _fresh_folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="autoencoder-course-"))
 
 
 @lru_cache

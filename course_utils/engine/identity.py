@@ -1,129 +1,200 @@
-"""By what a function or an object is known again tomorrow: its text and all that it holds.
+"""By what a function or an object is known again tomorrow: what it does and all that it holds.
 
 What was kept of an old training may only be used again if loss, corruptor and builder are the same
 as they were then. A name does not say that: ``denoising`` with another corruptor is another loss,
 and a cell that was repaired has the name it had before.
+
+(joblib's hash and cloudpickle's bytes were tried: both differ for equal things in two processes.)
 """
 
 from __future__ import annotations
 
 import builtins
+import dis
 import functools
 import hashlib
 import inspect
 import re
-from collections.abc import Iterable, Mapping
-from types import CodeType, ModuleType
+import sys
+import uuid
+from collections.abc import Iterable
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from torch import Tensor, nn
+import numpy as np
+from torch import Tensor, nn, uint8
 
-PLAIN = (int, float, complex, str, bytes, bool, type(None))
+PLAIN = (int, float, complex, str, bytes, bool, type(None), type(Ellipsis))
+UNKNOWN = "unknown: "
 
 
-def describe(thing: Any, _inside: tuple[int, ...] = ()) -> str:
+def describe(thing: Any, inside: tuple[Any, ...] = ()) -> str:
     """A text that changes with what ``thing`` does.
 
-    Of a function it holds the name, the source, the defaults, what its closure holds, and in the
-    same way the functions and values of its own module that it uses; of an object its class and its
-    attributes; of a tensor the shape and a hash.
+    Of a function it holds the bytecode, the defaults, what its closure holds, and in the same way
+    the functions and values of its own module that it uses; of an object its class and what pickle
+    would keep; of a tensor the shape and a hash of all its bytes. Comments do not count, and of a
+    library's own functions the name is enough. What is ``inside`` is not looked at.
+
+    Where a thing cannot be known (a generator, an open file) the text is another one at each call.
     """
-    if isinstance(thing, PLAIN):
-        return repr(thing)
-    if id(thing) in _inside:  # a function that calls itself, an object that holds itself
-        return f"({type(thing).__name__} again)"
-    within = (*_inside, id(thing))
-    if isinstance(thing, Tensor):
-        return f"{tuple(thing.shape)} {digest(thing.detach().cpu().contiguous().numpy().tobytes())}"
-    if isinstance(thing, Mapping):
-        return _together((f"{key!r}: {describe(value, within)}" for key, value in thing.items()))
-    if isinstance(thing, (list, tuple)):
-        return _together(describe(value, within) for value in thing)
-    if isinstance(thing, functools.partial):
-        return _together(
-            describe(part, within) for part in (thing.func, thing.args, thing.keywords)
-        )
-    if inspect.ismethod(thing):
-        return f"{describe(thing.__self__, within)}.{describe(thing.__func__, within)}"
-    if inspect.isfunction(thing):
-        return f"{thing.__qualname__} {_source(thing)} {_together(_held(thing, within))}"
-    if inspect.isclass(thing):
-        return f"{thing.__module__}.{thing.__qualname__} {_together(_defined(thing, within))}"
-    if isinstance(thing, nn.Module):
-        own = sorted({describe(type(part)) for part in thing.modules()})
-        kinds, weights = _together(own), describe(thing.state_dict(), within)
-        return f"{printed(thing)} {kinds} {weights} {thing.training}"
-    attributes = (
-        {}
-        if isinstance(thing, ModuleType) or _foreign(type(thing))
-        else getattr(thing, "__dict__", {})
-    )
-    return f"{printed(thing)} {describe(type(thing), within)} {describe(attributes, within)}"
+    return _Text(inside).of(thing)
 
 
-def digest(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=12).hexdigest()
-
-
-def _together(parts: Iterable[str]) -> str:
-    return "[" + ", ".join(parts) + "]"
+def mark(thing: Any, inside: tuple[Any, ...] = ()) -> str:
+    """`describe`, in few letters; begins with ``UNKNOWN`` where it cannot be known."""
+    text = describe(thing, inside)
+    _, unknown, rest = text.partition(UNKNOWN)
+    return f"{UNKNOWN}{rest.split('.')[0]}.{uuid.uuid4()}" if unknown else digest(text.encode())
 
 
 def printed(thing: Any) -> str:
-    return re.sub(r" at 0x\w+", "", repr(thing))  # an address is another one in each process
+    """As print shows it, without its address, which is another one in each process."""
+    return re.sub(r" at 0x\w+", "", repr(thing))
 
 
-def _foreign(kind: type) -> bool:
-    """Whether a class comes from a library, whose name and version say enough."""
-    return kind.__module__.partition(".")[0] in ("builtins", "torch", "numpy")
+def digest(content: Any) -> str:
+    """A hash of bytes, or of an array's bytes."""
+    return hashlib.blake2b(content, digest_size=12).hexdigest()
 
 
-def _source(thing: Any) -> str:
-    code = getattr(thing, "__code__", None)
-    try:
-        source = inspect.getsource(thing)
-    except (OSError, TypeError):  # typed into a bare Python prompt
-        return _bytecode(code) if code else ""
-    # Two lambdas in one line have the same source.
-    return source + _bytecode(code) if code and code.co_name == "<lambda>" else source
+def digest_of(tensor: Tensor) -> str:
+    """Its shape, and a hash of every number in it."""
+    values = tensor.detach().cpu().contiguous().reshape(-1)
+    if values.is_conj() or values.is_neg():
+        values = values.resolve_conj().resolve_neg()
+    return f"{tuple(tensor.shape)} {tensor.dtype} {digest(values.view(uint8).numpy())}"
 
 
-def _bytecode(code: CodeType) -> str:
-    constants = (_bytecode(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts)
-    return f"{code.co_code.hex()} {code.co_names} {_together(constants)}"
+class _Text:
+    """One description; what comes again in it is named by its number."""
 
+    def __init__(self, inside: tuple[Any, ...]):
+        self.seen: dict[int, tuple[int, Any]] = {id(thing): (-1, thing) for thing in inside}
 
-def _held(function: Any, within: tuple[int, ...]) -> Iterable[str]:
-    """Defaults, closure, and the functions, classes and plain values of its module that it uses."""
-    yield describe(function.__defaults__, within)
-    yield describe(function.__kwdefaults__, within)
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
+    def of(self, thing: Any) -> str:
+        if isinstance(thing, PLAIN):
+            return repr(thing)
+        if id(thing) in self.seen:
+            return f"#{self.seen[id(thing)][0]}"
+        self.seen[id(thing)] = len(self.seen), thing  # held, so that its id stays its own
+        if isinstance(thing, Tensor):
+            return f"{digest_of(thing)} {thing.requires_grad}"
+        if type(thing) in (list, tuple):
+            return self._all(thing)
+        if type(thing) in (set, frozenset):
+            return self._all(sorted(thing, key=lambda one: describe(one)))
+        if type(thing) is dict:
+            return self._all(pair for item in thing.items() for pair in item)
+        if isinstance(thing, CodeType):
+            names = (thing.co_names, thing.co_varnames, thing.co_freevars)
+            return f"{thing.co_code.hex()} {names} {self._all(thing.co_consts)}"
+        if isinstance(thing, ModuleType):
+            return thing.__name__
+        if inspect.isclass(thing):
+            return f"{thing.__module__}.{thing.__qualname__} {self._all(_defined(thing))}"
+        if inspect.ismethod(thing):
+            return self._all((thing.__self__, thing.__func__))
+        if isinstance(thing, FunctionType):
+            code = "" if _foreign(thing.__module__) else self.of(thing.__code__)
+            return f"{thing.__module__}.{thing.__qualname__} {code} {self._all(_held(thing))}"
+        if isinstance(thing, np.ndarray) and not thing.dtype.hasobject:
+            content = digest(np.ascontiguousarray(thing).reshape(-1).view(np.uint8))
+            return f"{thing.shape} {thing.dtype} {content}"
+        return f"{type(thing).__name__} {self._kept(thing)}"
+
+    def _kept(self, thing: Any) -> str:
+        """What pickle would keep of it."""
+        wrapped = getattr(thing, "__wrapped__", None)  # of a cached function, for instance
+        if wrapped is not None:
+            return self.of(wrapped)
         try:
-            yield f"{name}={describe(cell.cell_contents, within)}"
+            kept = thing.__reduce_ex__(4)
+        except Exception:  # any class may have its own reasons
+            if isinstance(thing, np.ufunc):
+                return thing.__name__
+            return (
+                self._all((type(thing), vars(thing))) if hasattr(thing, "__dict__") else _new(thing)
+            )
+        if isinstance(kept, str):
+            return f"{getattr(thing, '__module__', '')}.{kept}"
+        # Items of lists and dictionaries come as iterators.
+        parts = [list(part) if hasattr(part, "__next__") else part for part in kept]
+        return self._all(parts)
+
+    def _all(self, parts: Iterable[Any]) -> str:
+        return "[" + ", ".join(map(self.of, parts)) + "]"
+
+
+def _new(thing: Any) -> str:
+    return f"{UNKNOWN}{type(thing).__name__}.{uuid.uuid4()}"
+
+
+@functools.lru_cache
+def _foreign(module: str | None) -> bool:
+    """Whether it is a library's, whose name says enough."""
+    top = (module or "builtins").partition(".")[0]
+    if top in sys.stdlib_module_names:
+        return True
+    file = getattr(sys.modules.get(top), "__file__", None) or ""
+    ours = top in ("course_utils", "__main__")
+    return not ours and ("site-packages" in file or "dist-packages" in file)
+
+
+def _held(function: Any) -> Iterable[Any]:
+    """Defaults, closure, and what it uses of its module."""
+    yield function.__defaults__
+    yield function.__kwdefaults__
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
         except ValueError:  # not filled yet
-            yield name
-    for name in sorted(_names(function.__code__) - set(dir(builtins))):
-        value = function.__globals__.get(name)
-        if isinstance(value, PLAIN) or getattr(value, "__module__", None) == function.__module__:
-            yield f"{name}={describe(value, within)}"
+            yield None
+    if _foreign(function.__module__):
+        return
+    globally, attributes = _names(function.__code__)
+    for name in sorted(globally):
+        value = function.__globals__.get(name, getattr(builtins, name, None))
+        yield name
+        yield value
+        if isinstance(value, ModuleType) and not _foreign(value.__name__):
+            yield from (vars(value).get(attribute) for attribute in sorted(attributes))
 
 
-def _defined(kind: type, within: tuple[int, ...]) -> Iterable[str]:
-    """The methods and plain attributes of a class and of those it inherits from.
+def _names(code: CodeType) -> tuple[set[str], set[str]]:
+    """The names that it takes from its module, and all others; inside its inner functions, too."""
+    steps = dis.get_instructions(code)
+    globally = {step.argval for step in steps if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    others = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            inner = _names(constant)
+            globally, others = globally | inner[0], others | inner[1]
+    return globally, others
 
-    A class's own source cannot be had in a notebook, that of its methods can.
-    """
+
+def _defined(kind: type) -> Iterable[Any]:
+    """The methods and attributes of a class and of those it inherits from."""
     for base in kind.__mro__:
-        for name, value in {} if _foreign(base) else vars(base).items():
+        if _foreign(base.__module__):
+            continue
+        for name, value in vars(base).items():
             value = getattr(value, "__func__", getattr(value, "fget", value))
-            if inspect.isfunction(value):
-                if value.__code__.co_filename != "<string>":  # else a dataclass has made it
-                    yield describe(value, within)
-            elif isinstance(value, PLAIN) and not name.startswith("__"):
-                yield f"{name}={value!r}"
+            made = isinstance(value, FunctionType) and value.__code__.co_filename == "<string>"
+            if isinstance(value, FunctionType) and not made:  # a dataclass makes some
+                yield value
+            elif not name.startswith("_"):
+                yield name
+                yield value
 
 
-def _names(code: CodeType) -> set[str]:
-    """The names that a function uses, inside its inner functions, too."""
-    inner = (_names(constant) for constant in code.co_consts if isinstance(constant, CodeType))
-    return set(code.co_names).union(*inner)
+def parts_of(model: nn.Module) -> dict[str, Any]:
+    """What a model is, but for its weights: the class and the own attributes of each part.
+
+    Left out is the mode, since ``fit`` leaves it another one than it found.
+    """
+    without = ("_parameters", "_buffers", "_modules", "training")
+    return {
+        name: (type(part), {key: value for key, value in vars(part).items() if key not in without})
+        for name, part in model.named_modules()
+    }

@@ -5,6 +5,7 @@ Devices, optimiser, schedule, checkpoint, progress, Ctrl-C and losses that are n
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Iterator
@@ -51,13 +52,17 @@ class Session:
         checkpoint: str | Path | None,
         progress: bool | None,
     ):
-        preflight.check_settings(model, epochs, batch_size, lr)
-        self.model, self.loss, self.history, self.seed = model, loss, history, seed
-        self.epochs, self.batch_size = epochs, batch_size
-        self.images, self.labels = preflight.pair("data", data)
-        self.held_out = None if validation is None else preflight.pair("validation", validation)
-        self.home, self.device = next(model.parameters()).device, speed.choose_device(device)
+        preflight.check_settings(model, optimizer, schedule, epochs, batch_size, lr, seed)
+        self.model, self.loss, self.history, self.seed = model, loss, history, int(seed)
+        self.epochs, self.batch_size, lr = int(epochs), int(batch_size), float(lr)
+        weights = next(model.parameters())
+        self.home, self.device = weights.device, speed.choose_device(device)
+        self.images, self.labels = preflight.pair("data", data, weights.dtype)
+        self.held_out = None
+        if validation is not None:
+            self.held_out = preflight.pair("validation", validation, weights.dtype)
         self.threads: Threads | None = None
+        self.settings: dict[str, Any] = {}
         self.given, self.lr, self.schedule, self.checkpoint = optimizer, lr, schedule, checkpoint
         self.bar = Progress(progress, epochs, len(self.images))
 
@@ -81,36 +86,43 @@ class Session:
         return True
 
     def _begin(self) -> None:
-        speed.place(self.model, self.given, self.device)
-        self.images, self.labels = self.images.to(self.device), self.labels.to(self.device)
-        torch.manual_seed(self.seed)
-        self.optimizer = self.given or speed.adam(self.model, self.lr)
-        self.scheduler = self.schedule(self.optimizer) if self.schedule else None
-        preflight.try_out("data", self.model, self.loss, self.images, self.labels)
+        sets = {"data": (self.images, self.labels)}
         if self.held_out:
-            self.held_out = self.held_out[0].to(self.device), self.held_out[1].to(self.device)
-            preflight.try_out("validation", self.model, self.loss, *self.held_out)
+            sets["validation"] = self.held_out
+        # First on the CPU, where a label out of range is an error that can be told; on a GPU it
+        # would end the process.
+        on_cpu = self.model if self.home.type == "cpu" else copy.deepcopy(self.model).cpu()
+        for name, (images, labels) in sets.items():
+            preflight.try_out(name, on_cpu, self.loss, images, labels, torch.device("cpu"))
+        preflight.try_last_batch(on_cpu, self.loss, self.images, self.labels, self.batch_size)
         if self.checkpoint:
             self.settings = disk.settings(
+                self.checkpoint,
                 self.model,
-                self.optimizer,
-                self.scheduler,
+                self.given,
+                self.schedule,
                 self.loss,
                 (self.images, self.labels),
                 self.held_out,
                 batch_size=self.batch_size,
                 seed=self.seed,
+                lr=None if self.given else self.lr,
                 epochs=self.epochs if self.schedule else None,
             )
-            disk.resume(
-                self.checkpoint,
-                self.settings,
-                self.epochs,
-                self.model,
-                self.optimizer,
-                self.scheduler,
-                self.history,
-            )
+        speed.place(self.model, self.given, self.device)
+        self.images, self.labels = self.images.to(self.device), self.labels.to(self.device)
+        if self.held_out:
+            self.held_out = self.held_out[0].to(self.device), self.held_out[1].to(self.device)
+        if self.device.type != "cpu":
+            data = self.images, self.labels
+            preflight.try_out("data", self.model, self.loss, *data, self.device)
+        torch.manual_seed(self.seed)
+        self.optimizer = self.given or speed.adam(self.model, self.lr)
+        self.scheduler = preflight.scheduler(self.schedule, self.optimizer)
+        if self.checkpoint:
+            state = self.model, self.optimizer, self.scheduler, self.history
+            if not disk.resume(self.checkpoint, self.settings, self.epochs, *state):
+                self.checkpoint = None
             self.bar.skip(len(self.history))
 
     def _put_back(self) -> None:
@@ -118,6 +130,8 @@ class Session:
         self.model.zero_grad()  # no gradients of the last batch are left behind
         speed.place(self.model, self.given, self.home)
         self.model.eval()
+        if self.checkpoint and self.settings:
+            disk.left(self.checkpoint, self.settings, self.model, self.given)
 
     @contextmanager
     def training(self, epoch: int) -> Iterator[Epoch]:

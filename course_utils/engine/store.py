@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import tempfile
 import threading
-from collections.abc import Callable, Sequence
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
-from course_utils.engine.identity import describe, digest
+from course_utils.engine.identity import UNKNOWN, digest_of, mark
 
 Block = list[tuple[dict[str, Any], Path | None]]  # runs trained side by side, and their files
 
@@ -36,39 +42,107 @@ def file_of(
     """
     if folder is None:
         return None
-    Path(folder).mkdir(parents=True, exist_ok=True)
     torch.manual_seed(run["seed"])
     try:
         model = build(run["latent_dim"])
     except Exception:  # the run itself will fail in the same way and say so in its row
         return None
-    everything = json.dumps(
-        [run, images, describe(build), describe(corruptor), describe(model)], sort_keys=True
-    )
-    name = f"{run['dataset']}_{run['latent_dim']}_{run['seed']}_{digest(everything.encode())}.json"
+    known = mark((run, list(images), build, corruptor, model)).replace(UNKNOWN, "unknown-")
+    name = f"{run['dataset']}_{run['latent_dim']}_{run['seed']}_{known}.json"
     return Path(folder) / name
 
 
-def read(file: Path) -> dict[str, Any]:
-    return json.loads(file.read_text())
+def read(file: Path | None) -> dict[str, Any] | None:
+    """The row that a file keeps, or None without one.
+
+    A damaged one is set aside, with a warning.
+    """
+    if file is None or not file.exists():
+        return None
+    try:
+        row = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(row, dict) and "test_error" in row:
+            return row
+    except (OSError, ValueError):
+        pass
+    aside = file.with_suffix(".damaged")
+    warnings.warn(
+        f"{file} is damaged; it is kept as {aside.name}, and computed again", stacklevel=3
+    )
+    try:
+        os.replace(file, aside)
+    except OSError:
+        pass  # it will be written over
+    return None
 
 
 def write(file: Path, row: dict[str, Any]) -> None:
-    """The whole row or nothing."""
+    """The whole row or nothing; a disk that is full is told, and ends no sweep."""
     part = file.with_suffix(f".{os.getpid()}.part")
-    part.write_text(json.dumps(row))
-    os.replace(part, file)
+    try:
+        with open(part, "w", encoding="utf-8") as opened_part:
+            json.dump(row, opened_part)
+            opened_part.flush()
+            os.fsync(opened_part.fileno())
+        os.replace(part, file)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        warnings.warn(
+            f"{file} could not be written ({error}); the sweep goes on without it", stacklevel=2
+        )
+
+
+@contextmanager
+def shared_folder(store: str | Path | None) -> Iterator[str]:
+    """A folder for the images that processes share, in the store if there is one.
+
+    It is held by a lock, which ends with its process: what killed sweeps have left is removed.
+    """
+    if store is not None:
+        Path(store).mkdir(parents=True, exist_ok=True)
+        for old in filter(_is_old, Path(store).glob("images-*")):
+            try:
+                with FileLock(old / "lock", timeout=0):
+                    pass
+                shutil.rmtree(old, ignore_errors=True)
+            except (Timeout, OSError, NotImplementedError):
+                pass  # in use
+        for part in filter(_is_old, Path(store).glob("*.part")):
+            part.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory("", "images-", store, ignore_cleanup_errors=True) as folder:
+        with FileLock(Path(folder) / "lock"):
+            yield folder
+
+
+def _is_old(path: Path) -> bool:
+    """Whether nobody is just making it."""
+    try:
+        return time.time() - path.stat().st_mtime > 60
+    except OSError:
+        return False
 
 
 def hash_of(images: Tensor) -> str:
-    return digest(images.numpy().tobytes())
+    return digest_of(images)
 
 
-def share(folder: str, images: Tensor) -> Path:
+def share(folder: str, images: Tensor, name: str) -> Path:
     """A file that all processes map into memory: one copy in the machine, however many read it."""
-    path = Path(folder).resolve() / f"{hash_of(images)}.npy"
-    np.save(path, images.numpy())
+    path = Path(folder).resolve() / f"{name}.npy"
+    np.save(path, images.cpu().numpy())
     return path
+
+
+def end_with_parent() -> None:
+    """Let this worker end when the process that started it is dead, and not minutes later."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="end with parent").start()
 
 
 @lru_cache(maxsize=6)
@@ -78,23 +152,28 @@ def opened(split: Tensor | Path) -> Tensor:
 
 
 def run_block(
-    train: Any, block: Block, build: Any, corruptor: Any, where: list, several: bool
+    train: Any, block: Block, build: Any, corruptor: Any, where: list, several: bool, main: int
 ) -> list[dict]:
     """Let ``train`` train the block's models side by side and score each; store each.
 
-    A block that fails is tried one model at a time.
+    A block that fails is tried one model at a time. ``main`` is the process that asks for it.
     """
     if several:
         torch.set_num_threads(1)
-    files = [file for _, file in block if file is not None and file.exists()]
-    if len(files) == len(block):  # finished by a worker that died before it could report
-        return [read(file) for file in files]
+        watched = any(thread.name == "end with parent" for thread in threading.enumerate())
+        if os.getpid() != main and not watched:
+            end_with_parent()
+    kept = [row for row in (read(file) for _, file in block) if row is not None]
+    if len(kept) == len(block):  # finished by a worker that died before it could report
+        return kept
     try:
         with _ONE_AT_A_TIME:
             rows = train(block, build, corruptor, [opened(split) for split in where])
     except Exception as problem:  # one bad run must not end the others: its row says why
         if len(block) > 1:
-            parts = (run_block(train, [one], build, corruptor, where, several) for one in block)
+            parts = (
+                run_block(train, [one], build, corruptor, where, several, main) for one in block
+            )
             return [row for rows in parts for row in rows]
         return [{**block[0][0], "error": f"{type(problem).__name__}: {problem}"}]
     for row, (_, file) in zip(rows, block):
