@@ -2,6 +2,8 @@
 
 Errors, and the baselines that stand next to every one of them.
 
+Images and models may lie on any device; what is returned lies on the CPU.
+
 Images are float32 (N, 1, 28, 28) in [0, 1]; an error is a mean squared error per pixel, so it has
 no unit: .01 is a tenth of the way from black to white, squared.
 """
@@ -29,7 +31,7 @@ def mse(images: Tensor, targets: Tensor) -> float:
         )
     if images.numel() == 0:
         raise ValueError("mse needs at least one image, got none")
-    return float((images - targets).square().mean(dtype=torch.float64))
+    return float((images.cpu() - targets.cpu()).square().mean(dtype=torch.float64))
 
 
 def psnr(error: float) -> float:
@@ -53,20 +55,20 @@ def apply_in_batches(
 ) -> Tensor:
     """``function`` of all images, a batch at a time and without gradients.
 
-    The result is where the images are. When ``function`` is a module it works in eval mode and on
+    The result lies on the CPU. When ``function`` is a module it works in eval mode and on
     its own device; afterwards each of its parts is in its old mode.
 
     What convolutions make of 250 images stays in the processor's cache: it takes two thirds of the
     time that batches of 1,000 take.
     """
     if not isinstance(function, nn.Module):
-        return torch.cat([function(batch) for batch in images.split(batch_size)])
+        return torch.cat([function(batch).cpu() for batch in images.split(batch_size)])
     weights = next(function.parameters(), images)
     training = [module for module in function.modules() if module.training]
     function.eval()
     try:
-        results = [function(batch.to(weights.device)) for batch in images.split(batch_size)]
-        return torch.cat(results).to(images.device)
+        batches = images.split(batch_size)
+        return torch.cat([function(batch.to(weights.device)).cpu() for batch in batches])
     finally:
         for module in training:
             module.training = True
@@ -95,7 +97,7 @@ class PCABaseline:
             PCA,
         )  # here, since it takes a second and most programs need no PCA
 
-        pixels = train_images.flatten(1).double().cpu().numpy()  # (N, 784)
+        pixels = train_images.cpu().flatten(1).double().numpy()  # (N, 784)
         self._pca = PCA(svd_solver="covariance_eigh").fit(pixels)
         self.mean = torch.from_numpy(self._pca.mean_).float()  # (784,)
         self.components = torch.from_numpy(self._pca.components_).float()  # (784, 784), one a row
@@ -111,15 +113,15 @@ class PCABaseline:
             raise ValueError(
                 f"k must lie between 0 and the {len(self.components)} components there are, got {k}"
             )
-        return (images.flatten(1) - self.mean) @ self.components[:k].T
+        return (images.cpu().flatten(1) - self.mean) @ self.components[:k].T
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes (N, k) -> images (N, 1, 28, 28), not clipped: the error is PCA's own."""
-        return (codes @ self.components[: codes.shape[1]] + self.mean).reshape(-1, 1, 28, 28)
+        return (codes.cpu() @ self.components[: codes.shape[1]] + self.mean).reshape(-1, 1, 28, 28)
 
     def error(self, images: Tensor, k: int) -> float:
         """Mean squared error per pixel with ``k`` components; ``k = 0`` is the mean image."""
-        return mse(self.decode(self.encode(images, k)), images)
+        return mse(self.decode(self.encode(images, k)), images.cpu())
 
 
 class AffineDenoiser:
@@ -146,7 +148,7 @@ class AffineDenoiser:
                 f"corrupted and clean images must be pairs, got {tuple(corrupted.shape)} and "
                 f"{tuple(clean.shape)}"
             )
-        x, y = corrupted.flatten(1).double(), clean.flatten(1).double()
+        x, y = (images.cpu().flatten(1).double() for images in (corrupted, clean))
         x_mean, y_mean = x.mean(0), y.mean(0)
         x = x - x_mean
         covariance = x.T @ x / len(x) + ridge * torch.eye(x.shape[1], dtype=x.dtype)
@@ -155,4 +157,5 @@ class AffineDenoiser:
 
     def __call__(self, corrupted: Tensor) -> Tensor:
         """Corrupted images (N, 1, 28, 28) -> restored images, same shape."""
-        return (corrupted.flatten(1) @ self.weight + self.bias).clamp(0, 1).reshape(corrupted.shape)
+        restored = corrupted.cpu().flatten(1) @ self.weight + self.bias
+        return restored.clamp(0, 1).reshape(corrupted.shape)

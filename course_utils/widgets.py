@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from course_utils import plots
-from course_utils.engine.panel import Panel, choice, row, show, slider
+from course_utils.engine.panel import Panel, choice, on_cpu, row, show, slider
 from course_utils.metrics import mse, psnr
 
 
@@ -30,7 +30,7 @@ def latent_traversal(autoencoder: nn.Sequential, images: Tensor, start: int = 0)
     They start at the code of ``images[start]``. Each runs over the values that its unit takes on
     ``images`` (N, 1, 28, 28); a unit that never changes is marked as dead and locked.
     """
-    encoder, decoder = autoencoder
+    images, (encoder, decoder) = images.cpu(), (on_cpu(part) for part in autoencoder)
     codes = encoder(images)  # (N, k)
     low, high, code = codes.amin(0), codes.amax(0), codes[start]
     dead = high == low
@@ -79,6 +79,8 @@ def corrupt_and_restore(
             Dropout}``.
     """
 
+    images, models = images.cpu(), {name: on_cpu(model) for name, model in models.items()}
+
     def draw(image: int, kind: str, level: float) -> tuple[Figure, str]:
         clean = images[image : image + 1]
         with torch.no_grad(), torch.random.fork_rng([]):
@@ -101,7 +103,7 @@ def corrupt_and_restore(
 
 def interpolation(autoencoder: nn.Sequential, images: Tensor) -> Panel:
     """Interpolation: from one of ``images`` (N, 1, 28, 28) to another, by code and by pixels."""
-    encoder, decoder = autoencoder
+    images, (encoder, decoder) = images.cpu(), (on_cpu(part) for part in autoencoder)
 
     def draw(first: int, second: int, way: float) -> tuple[Figure, str]:
         a, b = images[first : first + 1], images[second : second + 1]
@@ -130,6 +132,7 @@ def latent_map(
 
     Two sliders move a cross over it, and the decoded image follows.
     """
+    decoder, codes, labels = on_cpu(decoder), codes.cpu(), labels.cpu()
     low, high, middle = (
         values.tolist() for values in (codes.amin(0), codes.amax(0), codes.mean(0))
     )
@@ -169,6 +172,7 @@ def live_training(images: Tensor) -> Callable[[nn.Module, object], None]:
     Shown are the loss curve and what the model makes of the images (n, 1, 28, 28).
     """
     handle: Any = None
+    images = images.cpu()
 
     def redraw(model: nn.Module, history: Any) -> None:
         nonlocal handle

@@ -107,6 +107,40 @@ def test_no_venv_module(monkeypatch, tmp_path):
         setup_venv.make_venv(str(fake))
 
 
+def test_an_intel_mac_is_told_what_works(monkeypatch):
+    monkeypatch.setattr(setup_venv.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(setup_venv.platform, "machine", lambda: "x86_64")
+    with pytest.raises(SystemExit, match="no version for Macs with Intel processors.* Colab"):
+        setup_venv.main("lab")
+
+
+def test_a_moved_folder_is_noticed_and_mended(monkeypatch, tmp_path, capsys):
+    old = tmp_path / "old"
+    subprocess.run([sys.executable, "-m", "venv", str(old / ".venv")], check=True)
+
+    def be_in(folder):
+        values = {"ROOT": folder, "VENV": folder / ".venv", "PYTHON": folder / ".venv/bin/python"}
+        for name, value in values.items():
+            monkeypatch.setattr(setup_venv, name, str(value))
+        for name in ("pyproject.toml", "constraints.txt"):
+            shutil.copy(ROOT / name, folder)
+        return setup_venv.wanted_stamp("lab", setup_venv.PYTHON)
+
+    before = be_in(old)
+    program = next((old / ".venv/bin").glob("pip3.*"))
+    assert before == be_in(old)
+    setup_venv.mend_moved()
+    assert capsys.readouterr().out == ""  # nothing to mend
+    old.rename(tmp_path / "moved")
+    new = tmp_path / "moved"
+    assert before != be_in(new)
+    with pytest.raises(FileNotFoundError):
+        subprocess.run([str(new / ".venv/bin" / program.name), "--version"], check=True)
+    setup_venv.mend_moved()
+    assert "renamed or moved" in capsys.readouterr().out
+    subprocess.run([str(new / ".venv/bin" / program.name), "--version"], check=True)
+
+
 def test_no_registry_then_goes_on(tmp_path):
     venv = tmp_path / "v"
     failed = set_up(

@@ -9,6 +9,7 @@ import sys
 import textwrap
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -214,6 +215,13 @@ def test_switches_are_put_back():
         torch.set_float32_matmul_precision("highest")
 
 
+BUILDS = {
+    "dense": lambda: models.dense_autoencoder(10),
+    "conv": models.conv_autoencoder,
+    "resnet": lambda: models.resnet_autoencoder(4),
+}
+
+
 # --- what goes wrong, in words
 
 
@@ -249,6 +257,71 @@ def test_mistakes_are_said_before_the_first_step(data, arguments, words):
     with pytest.raises(ValueError, match=words):
         training.fit(model, data, **{"epochs": 1} | arguments)
     assert same(model, fresh())
+
+
+class Two(nn.Module):
+    """A model that returns what no loss of the course takes."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind, self.inner = kind, models.dense_autoencoder(2)
+
+    def forward(self, images):
+        output = self.inner(images)
+        return {"image": output} if self.kind is dict else (output, output)
+
+
+def detached(model, images, labels):
+    return F.mse_loss(model(images).detach(), images)
+
+
+def step_of(model, images, labels):
+    return F.cross_entropy(model(images).flatten(1)[:, :10], labels)
+
+
+NORMED = lambda: nn.Sequential(
+    nn.Flatten(), nn.Linear(784, 784), nn.BatchNorm1d(784), nn.Unflatten(1, (1, 28, 28))
+)
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"data": [IMAGES] * 3}, "got a list of 3; torch.stack"),
+        ({"data": (IMAGES, LABELS, LABELS)}, "got a tuple of 3"),
+        ({"data": IMAGES.double()}, r"float64 and the model's weights .*say images\.float\(\)"),
+        ({"data": IMAGES[0]}, r"single image; images\.unsqueeze\(0\)"),
+        ({"data": (IMAGES, LABELS.int()), "loss": step_of}, r"int32: say labels\.long\(\)"),
+        ({"data": (IMAGES, ["a"] * 300)}, "labels must be a tensor of whole numbers, got a list"),
+        ({"build": lambda: Two(tuple)}, "the model returns a tuple, and this loss needs one"),
+        ({"build": lambda: Two(dict)}, "the model returns a dict, and this loss needs one"),
+        ({"loss": detached}, r"nothing can be learned: is there a \.detach"),
+        ({"optimizer": torch.optim.SGD(fresh().parameters(), 0.1)}, "make the optimizer anew"),
+        ({"optimizer": torch.optim.SGD}, "got the class SGD"),
+        ({"optimizer": "adam"}, "got 'adam'"),
+        ({"schedule": "cosine"}, "must be a function that takes the optimizer.* got 'cosine'"),
+        ({"schedule": lambda o: None}, "must return a scheduler, got a NoneType"),
+        ({"schedule": torch.optim.lr_scheduler.StepLR}, "takes the optimizer alone.*step_size"),
+        ({"lr": "1e-3"}, "must be a positive number, got '1e-3'"),
+        ({"build": NORMED, "batch_size": 299}, "batch norm needs two: with 300 images choose"),
+    ],
+)
+def test_raw_errors_have_become_words(how, words):
+    model = fresh(how.pop("build", BUILDS["dense"]))
+    with pytest.raises(ValueError, match=words):
+        training.fit(model, how.pop("data", IMAGES), **{"epochs": 1} | how)
+
+
+def test_a_made_scheduler_is_refused_and_numpys_numbers_are_numbers():
+    model = fresh()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    made = torch.optim.lr_scheduler.StepLR(optimizer, 2)
+    with pytest.raises(ValueError, match="must be a function .* got a StepLR"):
+        training.fit(model, IMAGES, epochs=1, optimizer=optimizer, schedule=made)
+    numbers = {"epochs": np.int64(1), "batch_size": np.int32(100), "lr": np.float32(0.01)}
+    assert len(training.fit(model, IMAGES, seed=np.int64(3), **numbers)) == 1
+    assert corruption.Masking(np.float32(0.5)).p == 0.5
+    assert corruption.RandomErasing(np.int64(3))(IMAGES).shape == IMAGES.shape
 
 
 def test_shapes_that_would_broadcast_and_frozen_models_are_refused():
@@ -304,13 +377,6 @@ SETTINGS = {
     "validation": IMAGES[:50],
     "loss": losses.denoising(corruption.Dropout(0.5)),
 }
-BUILDS = {
-    "dense": lambda: models.dense_autoencoder(10),
-    "conv": models.conv_autoencoder,
-    "resnet": lambda: models.resnet_autoencoder(4),
-}
-
-
 MORE = {
     "plain": {},
     "schedule": {"schedule": lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 6)},

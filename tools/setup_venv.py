@@ -33,6 +33,12 @@ UNREACHABLE = (
 )
 
 
+INTEL_MAC = (
+    "PyTorch has no version for Macs with Intel processors any more; open the lessons in Colab "
+    "(README, 'Nothing to install')"
+)
+
+
 def stop(sentence):
     sys.exit("\nset-up stopped: " + sentence)
 
@@ -150,7 +156,8 @@ for d in m.distributions():
 
 
 def wanted_stamp(level, python):
-    digest = hashlib.sha256(repr((level, usable(python))).encode())
+    # The folder counts: in one that was renamed or moved, .venv still points to the old place.
+    digest = hashlib.sha256(repr((level, usable(python), ROOT, os.path.abspath(VENV))).encode())
     for name in ("pyproject.toml", "constraints.txt"):
         with open(os.path.join(ROOT, name), "rb") as file:
             digest.update(file.read())
@@ -166,6 +173,7 @@ def make_venv(python):
     if os.path.exists(VENV) and (not usable(PYTHON) or silent(PYTHON, "-m", "pip", "--version")):
         print("%s is not a working environment; making it anew" % VENV)
         shutil.rmtree(VENV)
+    mend_moved()
     if not os.path.exists(VENV):
         without = silent(python, "-c", "import venv, ensurepip")
         if without or subprocess.call([python, "-m", "venv", VENV]):
@@ -176,7 +184,29 @@ def make_venv(python):
             )
 
 
+def mend_moved():
+    """In a folder that was renamed or moved the environment's programs name a Python that is gone:
+    let them name this one."""
+    folder, old = os.path.dirname(PYTHON), None
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name)
+        if os.path.islink(path) or not os.path.isfile(path):
+            continue
+        with open(path, "rb") as file:
+            content = file.read()
+        named = content.split(b"\n", 1)[0][2:].decode(errors="replace").strip()
+        if not content.startswith(b"#!/") or os.path.exists(named.split(" ")[0]):
+            continue
+        old = os.path.dirname(os.path.dirname(named))
+        with open(path, "wb") as file:
+            file.write(content.replace(old.encode(), os.path.abspath(VENV).encode()))
+    if old:
+        print("the folder was renamed or moved from %s; .venv is mended" % os.path.dirname(old))
+
+
 def main(level):
+    if platform.system() == "Darwin" and platform.machine() == "x86_64":
+        stop(INTEL_MAC)
     python = pick_python()
     stamps = ""
     if os.path.exists(STAMP) and usable(PYTHON):

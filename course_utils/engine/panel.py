@@ -11,8 +11,9 @@ from typing import Any
 
 import ipywidgets
 import numpy as np
+import torch
 from matplotlib.figure import Figure
-from torch import Tensor
+from torch import Tensor, nn
 
 WIDE = {"description_width": "11em"}
 Draw = Callable[..., tuple[Figure, str]]
@@ -61,6 +62,13 @@ class Panel(ipywidgets.VBox):
             "<em>Run this cell in JupyterLab or Colab to move the controls.</em></p>"
         )
         return (data, *metadata) if metadata else data
+
+
+def on_cpu(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """The same function for images on the CPU, wherever a module's weights lie."""
+    weights = next(function.parameters(), None) if isinstance(function, nn.Module) else None
+    device = torch.device("cpu") if weights is None else weights.device
+    return lambda images: function(images.to(device)).cpu()
 
 
 def row(images: Mapping[str, Tensor]) -> Figure:

@@ -111,10 +111,10 @@ def corrupt(images, p=0.5):
     """images: float32 (N, 1, 28, 28) -> new images of the same shape; the given ones
     stay as they are."""
     # Fill the blanks: which pixels survive, and what happens to them?
-    # survives = torch.rand(images.shape) >= ____
+    # survives = torch.rand(images.shape, device=images.device) >= ____
     # return images * survives ____
     ### BEGIN SOLUTION
-    survives = torch.rand(images.shape) >= p
+    survives = torch.rand(images.shape, device=images.device) >= p
     return images * survives / (1 - p)
     ### END SOLUTION
 
