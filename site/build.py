@@ -373,7 +373,7 @@ def main() -> None:
     build(asked.out.absolute(), asked.solutions, asked.language)
     files = [path for path in asked.out.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files) / 1e6
-    count = sum(path.suffix == ".html" for path in files)
+    count = sum(path.suffix == ".html" and "_static" not in path.parts for path in files)
     print(f"{asked.out}: {count} pages, {size:.0f} MB; open index.html")
     if asked.zip:
         print(shutil.make_archive(str(asked.out), "zip", asked.out.parent, asked.out.name))
