@@ -67,6 +67,9 @@ def pseudo(block: str) -> str:
             else match.group()
         )
 
+    words, ends, rest = block.partition("\n</details>")
+    if words and ends:
+        return f"{pseudo(words)}\n{pseudo('</details>' + rest)}"
     if re.match(r"\|", block):
         rows = block.splitlines()
         cells = re.compile(r"(\| *)([^|]*[^| ])( *(?=\|))")
@@ -190,6 +193,13 @@ class Pages:
             if pictures:  # myst-nb drops the alternative text that stands with the output
                 alt = " ".join(o.data.get("text/plain", "") for o in pictures)
                 cell.metadata["mystnb"] = {"image": {"alt": self.translate(alt)}}
+            for output in cell.outputs:
+                if "text/html" in output.get("data", {}):
+                    output.data["text/html"] = re.sub(
+                        r'(<img alt=")([^"]+)',
+                        lambda match: match[1] + self.translate(match[2]),
+                        output.data["text/html"],
+                    )
             if "prediction" in tags and page.startswith("notebooks/"):  # exercises have no outputs
                 number += 1
                 result = result_of(cell.source, nb.cells[i + 1 :], page)
@@ -363,7 +373,7 @@ def main() -> None:
     build(asked.out.absolute(), asked.solutions, asked.language)
     files = [path for path in asked.out.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files) / 1e6
-    count = sum(path.suffix == ".html" for path in files)
+    count = sum(path.suffix == ".html" and "_static" not in path.parts for path in files)
     print(f"{asked.out}: {count} pages, {size:.0f} MB; open index.html")
     if asked.zip:
         print(shutil.make_archive(str(asked.out), "zip", asked.out.parent, asked.out.name))

@@ -20,6 +20,7 @@ html_static_path = ["static"]
 html_css_files = ["course.css"]
 html_js_files = ["course.js"]
 html_copy_source = False
+html_use_index = False
 html_show_sourcelink = False
 html_show_search_summary = False  # it would fetch pages, which file:// forbids
 html_show_sphinx = False

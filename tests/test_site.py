@@ -426,7 +426,7 @@ def test_a_language_that_does_not_exist_reaches_every_block(tmp_path):
             text = tag.get_text(" ", strip=True)
             if re.search(r"[^\W\d_]{2}", text) and "⟦" not in text:
                 left.append(f"{tag.name}: {text[:80]}")
-        for image in article.select("img, canvas"):
+        for image in article.select(".cell img, canvas"):
             left += (
                 [str(image)[:80]]
                 if "⟦" not in (image.get("alt") or image.get("aria-label"))
