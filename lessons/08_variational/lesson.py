@@ -702,6 +702,9 @@ print(f"{in_clouds:.1%} of the codes of validation images")
 print(f"fog in 10,000 draws from N(0, I): {fog(flat[1](torch.randn(10_000, 2))):.1f} %")
 
 # %% [markdown]
+# (From two other random starts the middle came out pale as well, with a brightest pixel
+# just above one half.)
+#
 # The kinds of garments have moved apart and left the middle between them nearly empty:
 # section 5's gap between prior and aggregate posterior, to be seen with the eye. A hole
 # in a variational map is not black, it is pale.

@@ -215,7 +215,8 @@ def test_the_prior_draws_more_fog_than_the_clouds_do(seed, record):
 @pytest.mark.slow
 @pytest.mark.usefixtures("full_data")
 @pytest.mark.parametrize("seed", range(3))
-def test_the_middle_of_the_sheet_is_fog_and_nearly_empty(seed, record):
+def test_the_middle_of_the_sheet_is_pale_and_nearly_empty(seed, record):
+    """Hardly any real image is as dark as what the likeliest code decodes to."""
     torch.manual_seed(seed)
     flat = variational_autoencoder(2)
     fit(flat, data("train"), elbo(), epochs=8, seed=seed)
@@ -229,5 +230,6 @@ def test_the_middle_of_the_sheet_is_fog_and_nearly_empty(seed, record):
         f"codes within .3 of the middle / N(0, I), seed {seed}",
         f"{inside / of_prior:.2f}",
     )
-    assert brightest < 0.5
+    real = data("validation").images.flatten(1).amax(dim=1)
+    assert float((real <= brightest).float().mean()) < 0.01
     assert inside < 0.7 * of_prior
