@@ -42,6 +42,29 @@ def variational(seed):
     return model
 
 
+@functools.cache
+def plain(seed):
+    torch.manual_seed(seed)
+    model = stacked_autoencoder(K)
+    fit(model, data("train"), epochs=4, seed=seed)  # as long as the variational one
+    return model
+
+
+def coverage(new):
+    """Mean distance from 1,000 validation images to the nearest of the new ones."""
+    asked = data("validation").images[:1000].flatten(1)
+    return float(torch.cdist(asked, new.flatten(1)).amin(dim=1).mean() / 28)
+
+
+def fog(images):
+    """Share of images without any pixel above one half, in per cent."""
+    return 100 * float((images.flatten(1).amax(dim=1) <= 0.5).float().mean())
+
+
+def draw(mu, log_var):
+    return mu + torch.exp(log_var / 2) * torch.randn_like(mu)
+
+
 def shipped(distortion, beta):
     table = pd.read_csv(TABLE)
     return table[(table["distortion"] == distortion) & (table["beta"] == beta)]
@@ -129,15 +152,84 @@ def test_noise_decodes_to_all_kinds_in_the_variational_model_and_not_in_the_plai
     seed, record
 ):
     images = data("validation").images
+    models = {"plain": plain(seed), "variational": variational(seed)}
     torch.manual_seed(seed)
-    plain = stacked_autoencoder(K)
-    fit(plain, data("train"), epochs=4, seed=seed)  # as long as the variational one
-    noise, asked = torch.randn(1000, K), images[:1000].flatten(1)
-    coverage, error = {}, {}
-    for name, model in (("plain", plain), ("variational", variational(seed))):
-        new = apply_in_batches(model[1], noise).flatten(1)
-        coverage[name] = float(torch.cdist(asked, new).amin(dim=1).mean() / 28)
+    noise = torch.randn(1000, K)
+    covers, error = {}, {}
+    for name, model in models.items():
+        covers[name] = coverage(apply_in_batches(model[1], noise))
         error[name] = reconstruction_error(model, images)
-        record(f"coverage, {name}, seed {seed}", round(coverage[name], 4))
-    assert coverage["variational"] < 0.85 * coverage["plain"]
+        record(f"coverage, {name}, seed {seed}", round(covers[name], 4))
+    assert covers["variational"] < 0.85 * covers["plain"]
     assert error["plain"] < error["variational"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("full_data")
+@pytest.mark.parametrize("seed", range(3))
+def test_plain_codes_are_off_centre_and_each_repair_helps(seed, record):
+    codes = apply_in_batches(plain(seed)[0], data("train").images)
+    middle, spread = codes.mean(dim=0), codes.std(dim=0)
+    root = torch.linalg.cholesky(torch.cov(codes.T.double())).float()
+    torch.manual_seed(seed)
+    noise = torch.randn(1000, K)
+    guesses = {
+        "N(0, I)": noise,
+        "scaled": spread.mean() * noise,
+        "centred and scaled": middle + spread * noise,
+        "full covariance": middle + noise @ root.T,
+    }
+    covers = [coverage(apply_in_batches(plain(seed)[1], z)) for z in guesses.values()]
+    means = [round(float(m), 1) for m in (middle.min(), middle.max())]
+    record(f"smallest and largest mean of a plain unit, seed {seed}", str(means))
+    record(
+        f"mean deviation of a plain unit, seed {seed}", round(float(spread.mean()), 2)
+    )
+    names = ", ".join(guesses)
+    record(f"coverage of {names}, seed {seed}", str([round(c, 3) for c in covers]))
+    assert middle.abs().max() > spread.mean()  # some unit is centred far from zero
+    assert all(better < worse - 0.01 for worse, better in zip(covers, covers[1:]))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("full_data")
+@pytest.mark.parametrize("seed", range(3))
+def test_the_prior_draws_more_fog_than_the_clouds_do(seed, record):
+    """So not all of it is the decoder's blur."""
+    model, images = variational(seed), data("train").images
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        clouds = draw(*model[0].moments(images[torch.randperm(len(images))[:5000]]))
+    shares = {
+        "N(0, I)": fog(apply_in_batches(model[1], torch.randn(5000, K))),
+        "clouds": fog(apply_in_batches(model[1], clouds)),
+        "real images": fog(images[-5000:]),
+    }
+    for name, share in shares.items():
+        record(f"fog from {name}, seed {seed} (%)", round(share, 2))
+    assert shares["real images"] < 0.2
+    assert shares["N(0, I)"] > 3
+    assert shares["N(0, I)"] > 1.5 * shares["clouds"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("full_data")
+@pytest.mark.parametrize("seed", range(3))
+def test_the_middle_of_the_sheet_is_pale_and_nearly_empty(seed, record):
+    """Hardly any real image is as dark as what the likeliest code decodes to."""
+    torch.manual_seed(seed)
+    flat = variational_autoencoder(2)
+    fit(flat, data("train"), elbo(), epochs=8, seed=seed)
+    with torch.no_grad():
+        brightest = float(flat[1](torch.zeros(1, 2)).max())
+        clouds = draw(*flat[0].moments(data("validation").images))
+    inside = float((clouds.norm(dim=1) < 0.3).float().mean())
+    of_prior = 1 - torch.exp(torch.tensor(-(0.3**2) / 2)).item()
+    record(f"brightest pixel of the sheet's middle, seed {seed}", round(brightest, 2))
+    record(
+        f"codes within .3 of the middle / N(0, I), seed {seed}",
+        f"{inside / of_prior:.2f}",
+    )
+    real = data("validation").images.flatten(1).amax(dim=1)
+    assert float((real <= brightest).float().mean()) < 0.01
+    assert inside < 0.7 * of_prior
