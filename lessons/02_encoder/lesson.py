@@ -216,7 +216,7 @@ def probe(features, held_out, n_labels, draw):
     generator = torch.Generator().manual_seed(draw)
     few = torch.randperm(len(features), generator=generator)[:n_labels]
     # many features need a stronger regularisation
-    strength = 1.0 if features.shape[1] <= 10 else 0.01
+    strength = 1.0 if features.shape[1] < 100 else 0.01
     regression = LogisticRegression(C=strength, max_iter=1000)
     classifier = make_pipeline(StandardScaler(), regression)
     classifier.fit(features[few].numpy(), train.labels[few].numpy())

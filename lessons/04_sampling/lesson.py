@@ -701,34 +701,36 @@ for name in ("cross-fade", "code"):
 
 # %% [markdown]
 # What does a mean of logits do? Where one end is black, its logit is strongly negative
-# and pulls the mean down. So what only *one* of the two has nearly vanishes; what both
-# have stays.
+# and pulls the mean down. So what only *one* of the two has is dimmed, far more than by
+# a cross-fade; what both have stays. It is much like the *geometric* mean $\sqrt{xy}$,
+# in which one zero is enough, where the cross-fade is the arithmetic one.
 
 # %%
-pairs = slice(0, 10)
+geometric = (one_end * other_end).sqrt()
 rows = {
-    "one end": one_end[pairs],
-    "other end": other_end[pairs],
-    "cross-fade": middles["cross-fade"][pairs],
-    "code": middles["code"][pairs],
-    "darker of the two": middles["darker of the two"][pairs],
+    "one end": one_end[:10],
+    "other end": other_end[:10],
+    "cross-fade": middles["cross-fade"][:10],
+    "code": middles["code"][:10],
+    "geometric mean": geometric[:10],
 }
-to_darker = apart(middles["code"], middles["darker of the two"]).mean()
+to_geometric = apart(middles["code"], geometric).mean()
 to_fade = apart(middles["code"], middles["cross-fade"]).mean()
 plots.image_rows(
     rows,
-    title="The code's middle shows what both ends have in common: it lies "
-    f"{to_darker:.2f} from the darker of the two, {to_fade:.2f} from the cross-fade",
-    caption="Ten pairs. Third row: both garments, half transparent. Fourth row: mostly "
-    "their overlap, darker at the edges; fifth row: the overlap itself.",
+    title="The code's middle is nearly the geometric mean of the two pictures: "
+    f"{to_geometric:.2f} away from it, {to_fade:.2f} from the cross-fade",
+    caption="Ten pairs. Third row: both garments, half transparent. Fourth row: what "
+    "they share is bright, what only one has is dark; fifth row: nearly the same.",
 )
 
 # %% [markdown]
-# An overlap has a clean outline, which is why it lies nearer to real garments than a
-# double exposure does. But it is not a garment on the way from one to the other. Along
-# the whole walk each pixel's logit runs straight from its value at one end to that at
-# the other. No pixel can light up on the way that is dark at both ends: nothing can
-# *move*, no sleeve can lengthen bit by bit.
+# An overlap has a cleaner outline than a double exposure, which is why it lies nearer
+# to real garments. (The third row of the table, the bare overlap, lies nearer still.)
+# But it is not a garment on the way from one to the other. Along the whole walk each
+# pixel's logit runs straight from its value at one end to that at the other. No pixel
+# can light up on the way that is dark at both ends: nothing can *move*, no sleeve can
+# lengthen bit by bit.
 
 # %%
 steps = torch.linspace(0, 1, 9).tolist()
