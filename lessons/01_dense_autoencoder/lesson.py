@@ -508,6 +508,10 @@ def repainted(pictures):
     return ((pictures[-1] - pictures[0]).abs() > 0.25).float().mean().item()
 
 
+# %% [markdown]
+# One living unit after the other:
+
+# %%
 living = (active > 0).nonzero().flatten().tolist()
 turned = {f"unit {u + 1}": turn(autoencoder, u, codes) for u in living}
 share = torch.tensor([repainted(pictures) for pictures in turned.values()]).mean()

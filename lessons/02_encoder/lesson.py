@@ -386,6 +386,7 @@ print(f"your guess: {my_correlation}    it is {correlation:.2f}")
 import matplotlib.pyplot as plt
 
 fig, ax = plt.subplots(figsize=(6.5, 4.5))
+ax.set(xlabel="reconstruction error (validation)", ylabel="probe, 1,000 labels")
 marks = {"chapter's code": "^", "linear code": "D", "PCA": "s"}
 for name, mark in marks.items():
     mine = {k: point for (kind, k), point in points.items() if kind == name}
@@ -393,10 +394,6 @@ for name, mark in marks.items():
     ax.scatter(*zip(*mine.values()), **look)
     for k, point in mine.items():
         ax.annotate(str(k), point, xytext=(5, 3), textcoords="offset points", size=8)
-ax.set(
-    xlabel="reconstruction error per pixel (validation)",
-    ylabel="probe's accuracy, 1,000 labels",
-)
 ax.legend()
 plots.finish(
     fig,
@@ -621,6 +618,10 @@ for name, reader in readers.items():
     reader.fit(known["codes"], train.labels.numpy())
     right[name] = reader.predict(asked) == wanted
 
+# %% [markdown]
+# Who reads how many rightly, and how sure is the lead?
+
+# %%
 right = pd.DataFrame(right).astype(float)
 lead = right.sub(right["linear probe"], axis=0)
 shirts = right[wanted == names.index("Shirt")]

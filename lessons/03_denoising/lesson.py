@@ -480,6 +480,10 @@ regions = {
     "survived": spoiled > 0,
     "black ground": clean == 0,
 }
+# %% [markdown]
+# Who answers what there? "Left black" fills nothing in.
+
+# %%
 answers = {
     "left black": torch.zeros_like(clean),
     "mean image": denoisers["mean image"](clean),
