@@ -765,7 +765,7 @@ def report(name):
         "deviation": torch.tensor(errors).std().item(),
         "PCA's error": pca_error,
         "parameters": sum(p.numel() for p in models[0].parameters()),
-        "dead units, by seed": [dead_units(model) for model in models],
+        "units that never fire": [dead_units(model) for model in models],
     }
     return pd.DataFrame.from_dict(summary, orient="index").round(4)
 

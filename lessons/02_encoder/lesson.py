@@ -311,11 +311,11 @@ plots.lines(
 )
 
 # %% [markdown]
-# Read from the bottom. *Random* directions, ten sums with weights from a lottery,
-# already take us far above the 10 % of guessing: clothes differ so much in size and
-# outline that nearly any ten measurements tell something. Whoever shows a probe's
-# accuracy without this line sells the lottery's share as learning. Training lifts the
-# code well above it.
+# Read from the bottom. An *untrained* encoder, ten sums with weights from a lottery,
+# already takes us far above the 10 % of guessing: clothes differ so much in size and
+# outline that nearly any ten measurements tell something. (The ReLU costs it a good
+# part: what is below zero is lost.) Whoever shows a probe's accuracy without this line
+# sells the lottery's share as learning. Training lifts both codes well above it.
 #
 # Now the middle. The linear code is level with PCA within the spread of the draws, and
 # the chapter's lies below both. And the top: with few labels the pixels hardly lead;
@@ -515,11 +515,12 @@ plots.finish(
 )
 
 # %% [markdown]
-# The errors are not scattered. By far the most stay within the two families. The code
-# has kept the *outline*, which a squared error over pixels pays for, and has dropped
-# buttons, collars and seams, which cost a few pixels and make all the difference
-# between a shirt and a pullover. People who see only these 28 × 28 pixels mix them up
-# as well.
+# The errors are not scattered: twice as many stay within the two families as would do
+# so by chance. The code has kept the *outline*, which a squared error over pixels pays
+# for. Buttons, collars and seams cost a few pixels and make all the difference between
+# a shirt and a pullover. People who see only these 28 × 28 pixels mix them up as well.
+# But has the *code* lost the shirts, or can our probe not find them? We shall come back
+# to that.
 
 # %% [markdown]
 # ## 6. Find me one like this
@@ -681,7 +682,8 @@ pd.DataFrame.from_dict(rows, orient="index").round(3)
 #    PCA draws level with the best of our codes, pixels lead where labels are plenty.
 # 3. A code that lost units draws worse *and* classifies worse. Even so, ten numbers
 #    keep about nine tenths of the accuracy that a linear classifier gets from all the
-#    pixels; what they lose are the details that tell a shirt from a coat.
+#    pixels, ten random ones nearly eight. What the probe cannot find, the shirts above
+#    all, neighbours find in part.
 # 4. Codes are an index for search, at a small part of the pixels' size.
 #
 # **Your turn**: the [exercise](../exercises/02_encoder/02_encoder.ipynb) to this
