@@ -502,12 +502,14 @@ print(f"error in the holes, the DAE {1 - holes['DAE'] / holes['left black']:.0%}
 table.round(3)
 
 # %% [markdown]
-# The control fills the holes *partly*, though no one ever asked it to: each of its code
-# numbers was read from many pixels, so that a missing one is voted for by the others.
-# Learning to copy through a code, even a wide one, is more than learning to copy pixel
-# by pixel. But what it fills in is half of what is missing, and it pays on the
-# survivors as well, whose doubled brightness a sigmoid cannot return. The DAE does
-# better everywhere. That is what the corruption in training is worth.
+# So the control does fill the holes in part: two thirds of the error there are gone,
+# though no one ever asked for it. That sounds like knowledge of clothes. But look at
+# the row above: the mean image, which never saw the picture, takes off *more*. The
+# control's code numbers are each read from many pixels, so that a lost one leaves a
+# gap that is merely shallower. Its strength is elsewhere, on the ground and the
+# survivors, where a copy is nearly right. In the holes only those that were fitted to
+# corrupted pictures beat the mean image, the formula and, best of all, the DAE. That is
+# what the corruption in training is worth.
 
 # %% [markdown]
 # ## 6. What the first layer looks for
@@ -609,10 +611,10 @@ accuracy.agg(["mean", "std"]).T.round(3)
 
 # %% [markdown]
 # A small step, but the DAE's code is ahead on every draw, and the step is several times
-# as large as its own deviation. Comparing on the same draws is fair, and costs nothing.
-# It would also take out the luck of the draw if a good draw were good for both. Look at
-# the correlation before you count on that; the deviation of the difference is here
-# about as large as those of the two.
+# as large as its own deviation. How much does it help to compare on the same draws?
+# Were the two columns independent, the deviation of their difference would be about 1.4
+# times that of one of them; it is somewhat less than that of one. A good draw is good
+# for both, but only in part, as the correlation says.
 #
 # Recall that the chapter's ten numbers reached about 0.7. A code of 940 numbers
 # compresses nothing, and is good for something all the same.
@@ -788,9 +790,10 @@ best = by_kind.drop(columns="corrupted input").idxmin(axis=1)
 by_kind.round(4).assign(best=best)
 
 # %% [markdown]
-# The generalist pays a little on the specialist's own ground and wins nearly everywhere
-# else. Robustness is not a property that comes with denoising; it is bought, kind by
-# kind, with training on that kind.
+# The generalist wins on the other four, and by far; but it pays for that. On dropout,
+# which it saw in one batch of five, it loses clearly to the specialist, and is no
+# better than the affine formula. Robustness does not come with denoising. It is bought,
+# kind by kind, with training on that kind.
 #
 # <details><summary><b>Check yourself.</b> You are handed photographs with an unknown
 # kind of damage. Which experiment of this lesson would you do first, before training

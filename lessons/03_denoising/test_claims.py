@@ -159,7 +159,11 @@ def test_the_control_fills_the_holes_in_part(record):
     images, inputs = data("validation").images, spoiled(Dropout(0.5))
     holes, survivors = (images > 0) & (inputs == 0), inputs > 0
     black = mse(torch.zeros_like(images[holes]), images[holes])
-    record("error in the holes of the garment, left black", round(black, 3))
+    mean_image = data("train").images.mean(0).expand_as(images)
+    average = mse(mean_image[holes], images[holes])
+    by_formula = mse(affine()(inputs)[holes], images[holes])
+    name = "error in the holes of the garment: left black, mean image, affine denoiser"
+    record(name, rounded([black, average, by_formula], 3))
     for seed in SEEDS:
         outputs = {
             kind: apply_in_batches(trained(kind, seed), inputs)
@@ -176,14 +180,15 @@ def test_the_control_fills_the_holes_in_part(record):
             f"seed {seed}: error in the holes and on the survivors, DAE and control",
             [rounded(found.values(), 3) for found in (in_holes, kept)],
         )
-        assert 0.2 * black < in_holes["control"] < 0.5 * black
-        assert in_holes["DAE"] < 0.4 * in_holes["control"]
+        # two thirds of the error are gone; the mean image takes off more
+        assert average < in_holes["control"] < 0.45 * black
+        assert max(in_holes["DAE"], by_formula) < 0.5 * average
         assert kept["DAE"] < kept["control"]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_generalist_loses_little_and_wins_elsewhere(record):
+def test_a_generalist_loses_on_dropout_and_wins_on_the_four_others(record):
     for seed in SEEDS:
         found = {
             kind: [error(trained(kind, seed), spoiled(damage)) for damage in KINDS]
@@ -194,8 +199,8 @@ def test_a_generalist_loses_little_and_wins_elsewhere(record):
             [rounded(errors) for errors in found.values()],
         )
         specialist, generalist = found["DAE"], found["generalist"]
-        assert specialist[0] < generalist[0] < 1.5 * specialist[0]
-        assert all(g < s for g, s in zip(generalist[1:4], specialist[1:4]))
+        assert generalist[0] > 1.3 * specialist[0]
+        assert all(g < 0.5 * s for g, s in zip(generalist[1:], specialist[1:]))
 
 
 @pytest.mark.slow
