@@ -848,7 +848,8 @@ pd.DataFrame(rows).T.round({"error": 4, "PSNR (dB)": 1})
 # 3. The control shows what corruption is good for: it forces units to look at
 #    neighbourhoods instead of grains, and improves the code a little for other uses.
 # 4. What was learned is one kind of repair. It reaches to weaker damage of its kind,
-#    less to stronger, and not to other kinds.
+#    less to stronger, and not to other kinds. A network trained on five kinds mends
+#    all five, dropout less well than the specialist.
 #
 # **Your turn**: the [exercise](../exercises/03_denoising/03_denoising.ipynb) to this
 # lesson. How wide does the code have to be? That is the question of the chapter's own
