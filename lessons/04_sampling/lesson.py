@@ -203,10 +203,10 @@ with torch.no_grad():
 plots.image_rows(
     strips,
     columns=[f"{s:g}" for s in strengths],
-    title="The harder a code is shaken, the more specks and holes in the garment",
+    title="The harder a code is shaken, the more speckled the garment",
     caption="Three garments, each perturbed in one random direction with a strength "
     "that grows from 0 (plain reconstruction) to 2. Up to about 0.5 hardly a change; "
-    "at 1 other shades; towards 2 specks and dark patches eat into the garments.",
+    "at 2 the T-shirt is speckled but whole, the bag has lost its outline.",
 )
 
 # %% [markdown]
