@@ -970,9 +970,10 @@ print(f"your guess: {my_control}    it is {table['error'].iloc[-1]:.4f}")
 table
 
 # %% [markdown]
-# Six linear layers in a row are one linear map, however many parameters they hold. They
-# train faster than one (compare the linear code with three times the epochs), and end
-# where a linear code ends. The rest is the merit of the bends.
+# Three linear layers in a row are one linear map, however many parameters they hold. On
+# either side of the code they train faster than one does (compare the row "linear",
+# with three times the epochs), and end close to where it ends. The rest of the step is
+# the merit of the bends.
 
 # %%
 stacked_error = summary["stacked"]["error"]
