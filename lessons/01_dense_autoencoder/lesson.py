@@ -386,8 +386,8 @@ plots.image_rows(
 # numbers in the code leave fewer pictures to average over. The formula will meet us
 # again. In [lesson 3](03_denoising.ipynb) the condition is a damaged picture; in
 # [lesson 4](04_sampling.ipynb) the blur deceives our distances; and a diffusion model,
-# which draws today's sharp pictures, is at heart a network for $\mathbb{E}\,[\,x \mid
-# \text{noisy } x\,]$, applied many times.
+# which draws today's sharp pictures, is at heart a network for
+# $\mathbb{E}\,[\,x \mid \text{noisy } x\,]$, applied many times.
 
 # %% [markdown]
 # ## 6. Is that good? A number needs a neighbour
