@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import NearestNeighbors
+from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
@@ -23,7 +23,7 @@ from course_utils.training import fit
 pytestmark = pytest.mark.usefixtures("full_data")
 
 SEEDS = (0, 1, 2)
-EPOCHS = 6
+EPOCHS = 8
 
 
 @functools.cache
@@ -32,9 +32,9 @@ def data(split):
 
 
 @functools.cache
-def trained(kind, seed):
+def trained(kind, seed, k=10):
     torch.manual_seed(seed)
-    model = dense_autoencoder(10, nn.Identity() if kind == "linear" else None)
+    model = dense_autoencoder(k, nn.Identity() if kind == "linear" else None)
     fit(model, data("train"), epochs=EPOCHS, seed=seed)
     return model
 
@@ -51,7 +51,7 @@ def rounded(values, digits=3):
 def fitted_probe(features, n_labels, draw):
     generator = torch.Generator().manual_seed(draw)
     few = torch.randperm(len(features), generator=generator)[:n_labels]
-    strength = 1.0 if features.shape[1] <= 10 else 0.01
+    strength = 1.0 if features.shape[1] < 100 else 0.01
     regression = LogisticRegression(C=strength, max_iter=1000)
     probe = make_pipeline(StandardScaler(), regression)
     return probe.fit(features[few], data("train").labels[few])
@@ -89,14 +89,39 @@ def test_a_worse_code_probes_worse(record):
 
 
 def test_random_directions_reach_far_and_training_further(record):
-    random = []
-    for seed in SEEDS:
-        torch.manual_seed(seed)
-        encode = functools.partial(apply_in_batches, Encoder(10, nn.Identity()))
-        random.append(accuracy(encode))
-    record("random directions: accuracy of the probe, 1,000 labels", rounded(random))
-    assert min(random) > 0.5
-    assert min(probe_of("linear", s) for s in SEEDS) > max(random) + 0.05
+    found = {}
+    kinds = {"random directions": nn.Identity(), "untrained encoder": nn.ReLU()}
+    for name, activation in kinds.items():
+        found[name] = []
+        for seed in range(5):
+            torch.manual_seed(seed)
+            encode = functools.partial(apply_in_batches, Encoder(10, activation))
+            found[name].append(accuracy(encode))
+        record(f"{name}: accuracy of the probe, 1,000 labels", rounded(found[name]))
+    trained_ones = [probe_of("linear", s) for s in SEEDS]
+    assert min(found["random directions"]) > 0.5
+    assert min(trained_ones) > max(found["random directions"]) + 0.05
+    assert np.mean(found["untrained encoder"]) < np.mean(found["random directions"])
+    chapter = [probe_of("chapter", s) for s in SEEDS]
+    assert min(chapter) > max(found["untrained encoder"])
+
+
+def test_error_and_probe_go_together_over_codes_of_all_sizes(record):
+    pca, images = PCABaseline(data("train").images), data("validation").images
+    sizes = {"chapter": (5, 10, 20), "linear": (2, 5, 10, 20)}
+    points = []
+    for kind, ks in sizes.items():
+        for k in ks:
+            model = trained(kind, 0, k)
+            encode = functools.partial(apply_in_batches, model[0])
+            points.append((reconstruction_error(model, images), accuracy(encode)))
+    for k in (2, 3, 5, 7, 10, 14, 20):
+        encode = functools.partial(pca.encode, k=k)
+        points.append((pca.error(images, k), accuracy(encode)))
+    correlation = np.corrcoef(np.array(points).T)[0, 1]
+    name = f"correlation of error and accuracy, {len(points)} encoders"
+    record(name, round(correlation, 2))
+    assert correlation < -0.85
 
 
 def test_linear_code_is_level_with_pca_and_keeps_nine_tenths_of_the_pixels_accuracy(
@@ -130,9 +155,13 @@ def test_shirts_are_recognised_worst_and_pixels_find_neighbours_of_the_class_mor
         probe = fitted_probe(encode(known), 5000, seed)
         answers = torch.from_numpy(probe.predict(encode(images)))
         wrong = answers != wanted
-        at_home = (families[answers] == families[wanted])[wrong].float().mean().item()
-        record(f"seed {seed}: share of the errors inside a family", round(at_home, 2))
+        own = families[wanted[wrong]]
+        at_home = (families[answers[wrong]] == own).float().mean().item()
+        by_chance = ((torch.bincount(families)[own] - 1) / 9).mean().item()
+        name = f"seed {seed}: share of the errors inside a family, and by chance"
+        record(name, rounded([at_home, by_chance], 2))
         assert at_home > 0.75  # "by far the most"
+        assert by_chance < 0.5
 
         right = (~wrong).float()
         recognised = torch.stack([right[wanted == c].mean() for c in range(10)])
@@ -146,22 +175,30 @@ def test_shirts_are_recognised_worst_and_pixels_find_neighbours_of_the_class_mor
         assert by_code + 0.02 < pixels
 
 
-def test_neighbours_read_more_from_the_code_than_a_linear_probe_with_the_same_labels(
-    record,
-):
+def test_neighbours_read_more_than_a_linear_probe_and_of_shirts_much_more(record):
     labels, wanted = data("train").labels, data("validation").labels
+    shirts = wanted == 6
     for seed in SEEDS:
         encode = code("linear", seed)
         known, asked = encode(data("train").images), encode(data("validation").images)
-        by_neighbour = (labels[neighbours(known, asked)] == wanted).float()
-        answers = fitted_probe(known, len(known), 0).predict(asked)
-        by_probe = torch.from_numpy(answers == wanted.numpy()).float()
+        probe = fitted_probe(known, len(known), 0)
+        right = {"probe": probe.predict(asked)}
+        for n in (1, 15):
+            right[n] = KNeighborsClassifier(n).fit(known, labels).predict(asked)
+        right = {name: torch.from_numpy(a) == wanted for name, a in right.items()}
+        shares = {
+            name: [r.float().mean(), r[shirts].float().mean()]
+            for name, r in right.items()
+        }
         record(
-            f"seed {seed}: right by neighbour, by probe with all labels",
-            rounded([by_neighbour.mean(), by_probe.mean()]),
+            f"seed {seed}: right by probe with all labels, by 1 and by 15 neighbours; "
+            "the same of the shirts",
+            [rounded(column) for column in zip(*shares.values())],
         )
-        lead = by_neighbour - by_probe
-        assert lead.mean() > 2 * lead.std() / len(lead) ** 0.5
+        for n, margin in ((1, 0.0), (15, 0.02)):
+            lead = right[n].float() - right["probe"].float()
+            assert lead.mean() > margin + 2 * lead.std() / len(lead) ** 0.5
+        assert shares[15][1] > shares["probe"][1] + 0.05
 
 
 def test_frozen_encoders_do_not_move_and_forgotten_ones_do():

@@ -60,14 +60,26 @@ def to_real(samples):
     return distances(training_index(), samples)
 
 
-def to_sample(samples):
+def to_sample(samples, split="validation"):
     """Distance of each of N real pictures from the nearest sample."""
-    return distances(index_of(samples), data("validation").images[:N])
+    return distances(index_of(samples), data(split).images[:N])
 
 
-def score(samples):
+def score(samples, split="validation"):
     """Mean distances: sample to real, real to sample."""
-    return to_real(samples).mean().item(), to_sample(samples).mean().item()
+    return to_real(samples).mean().item(), to_sample(samples, split).mean().item()
+
+
+def apart(a, b):
+    """Distance of each picture from its partner: root mean square per pixel."""
+    return ((a - b) ** 2).flatten(1).mean(1).sqrt()
+
+
+def blurred(images):
+    """A weighted mean over 3 x 3 pixels."""
+    weights = torch.tensor([1.0, 2.0, 1.0])
+    weights = (weights[:, None] * weights / 16).reshape(1, 1, 3, 3)
+    return torch.nn.functional.conv2d(images, weights, padding=1)
 
 
 def rounded(values, digits=3):
@@ -116,22 +128,40 @@ def test_samples_from_the_mixture_are_nearer_to_real_images_than_from_random_cod
     mixtures = {k: GaussianMixture(k, **settings).fit(known) for k in (1, 20)}
     assert mixtures[20].score(held_out) > mixtures[1].score(held_out) + 5
 
-    def sample(mixture):
-        points, _ = mixture.sample(N)
+    def draw(points):
         drawn = torch.from_numpy(axes.inverse_transform(points)).float().clamp(min=0)
         return apply_in_batches(decoder, drawn)
+
+    def sample(mixture):
+        return draw(mixture.sample(N)[0])
 
     torch.manual_seed(seed)
     shuffled_codes = codes.gather(0, torch.randint(len(codes), (N, codes.shape[1])))
     normal_codes = codes.mean(0) + codes.std(0) * torch.randn(N, codes.shape[1])
-    found = {
-        "shuffled": score(apply_in_batches(decoder, shuffled_codes)),
-        "normal": score(apply_in_batches(decoder, normal_codes.clamp(min=0))),
-        "one Gaussian": score(sample(mixtures[1])),
-        "mixture": score(sample(mixtures[20])),
-    }
+    normal_codes = normal_codes.clamp(min=0)
+    kinds = {"real": codes, "normal": normal_codes, "shuffled": shuffled_codes}
+    zeros = {name: (c == 0).float().mean().item() for name, c in kinds.items()}
     record(
-        f"seed {seed}: sample to real, real to sample",
+        f"seed {seed}: share of zeros in codes",
+        dict(zip(zeros, rounded(zeros.values(), 2))),
+    )
+    assert abs(zeros["shuffled"] - zeros["real"]) < 0.02
+    assert zeros["normal"] < 0.6 * zeros["real"]
+
+    others = data("test").images[N : 2 * N]
+    places = apply_in_batches(encoder, others).double().numpy()
+    pictures = {
+        "shuffled": apply_in_batches(decoder, shuffled_codes),
+        "normal": apply_in_batches(decoder, normal_codes),
+        "one Gaussian": sample(mixtures[1]),
+        "mixture": sample(mixtures[20]),
+        "real": others,
+        "real, blurred": blurred(others),
+        "real, through DAE and axes": draw(axes.transform(places)),
+    }
+    found = {name: score(images, "test") for name, images in pictures.items()}
+    record(
+        f"seed {seed}: sample to real, real to sample, test images",
         {name: rounded(pair) for name, pair in found.items()},
     )
     for direction in (0, 1):
@@ -139,6 +169,8 @@ def test_samples_from_the_mixture_are_nearer_to_real_images_than_from_random_cod
         invented = min(distance["shuffled"], distance["normal"])
         assert distance["mixture"] < 0.85 * invented
         assert distance["mixture"] < 0.95 * distance["one Gaussian"]
+        assert distance["real, blurred"] < distance["real"]  # both reward blur
+    assert found["real, through DAE and axes"][1] < found["mixture"][1]
 
     real_codes = apply_in_batches(encoder, data("validation").images[:N])
     home = torch.cdist(real_codes, codes).amin(1).mean()
@@ -182,21 +214,53 @@ def test_a_perturbed_sample_is_no_copy_but_stays_near_its_original(seed, record)
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", SEEDS)
-def test_between_two_garments_the_code_owes_its_lead_to_the_blur(seed, record):
+def test_most_of_what_is_new_in_a_sample_is_in_the_reconstruction(seed, record):
+    encoder, decoder = trained(seed)
+    real = data("validation").images[:N]
+    encoded = apply_in_batches(encoder, real)
+    torch.manual_seed(seed)
+    samples = apply_in_batches(decoder, encoded * (1 + torch.randn(encoded.shape)))
+    reconstructions = apply_in_batches(decoder, encoded)
+    found = [apart(reconstructions, real), apart(samples, real)]
+    found = [distance.mean().item() for distance in found]
+    record(f"seed {seed}: reconstruction and sample to original", rounded(found))
+    assert 0.6 < found[0] / found[1] < 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_halfway_between_two_codes_lies_the_mean_of_the_logits(seed, record):
     encoder, decoder = trained(seed)
     first, second = data("validation").images[:N].split(N // 2)
     middle = (apply_in_batches(encoder, first) + apply_in_batches(encoder, second)) / 2
-    fade = (first + second) / 2
+    code = apply_in_batches(decoder, middle)
+    ends = [apply_in_batches(trained(seed), images) for images in (first, second)]
+    logits = sum(torch.logit(end.double()) for end in ends) / 2
+    assert torch.allclose(torch.sigmoid(logits).float(), code, atol=1e-3)
+
+    low, high = torch.minimum(*ends), torch.maximum(*ends)
     pictures = {
-        "cross-fade": fade,
-        "cross-fade, through the DAE": apply_in_batches(trained(seed), fade),
-        "code": apply_in_batches(decoder, middle),
-        "one end, through the DAE": apply_in_batches(trained(seed), first),
+        "cross-fade": (low + high) / 2,
+        "code": code,
+        "darker of the two": low,
+        "one end": ends[0],
     }
+    only_one = (high > 0.6) & (low < 0.1)
+    values = [pictures[name][only_one].mean() for name in ("cross-fade", "code")]
+    record(
+        f"seed {seed}: brightness where one end is bright, cross-fade and code",
+        rounded(values, 2),
+    )
+    assert values[1] < 0.6 * values[0]
+    others = {"geometric mean": (low * high).sqrt(), "cross-fade": (low + high) / 2}
+    away = [apart(code, picture).mean() for picture in others.values()]
+    record(f"seed {seed}: from code to geometric mean and cross-fade", rounded(away))
+    assert away[0] < 0.6 * away[1]
     found = {name: to_real(images).mean().item() for name, images in pictures.items()}
     record(
         f"seed {seed}: from the middle to the nearest training image",
-        {name: round(distance, 3) for name, distance in found.items()},
+        dict(zip(found, rounded(found.values()))),
     )
-    assert found["one end, through the DAE"] < found["cross-fade, through the DAE"]
-    assert found["cross-fade, through the DAE"] < found["code"] < found["cross-fade"]
+    order = ("one end", "darker of the two", "code", "cross-fade")
+    assert sorted(found, key=found.get) == list(order)
