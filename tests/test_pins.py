@@ -102,5 +102,5 @@ def test_the_version_stands_once_and_the_changelog_tells_of_it():
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt", "environment.yml"])
 def test_no_index_no_host_no_path(name):
-    text = re.sub(r"^Repository = .*$", "", (ROOT / name).read_text(), flags=re.M)
+    text = re.sub(r"^(Repository|Homepage) = .*$", "", (ROOT / name).read_text(), flags=re.M)
     assert not re.search(r"https?://|file:/|--(extra-)?index-url|--find-links", text)
