@@ -17,6 +17,7 @@ exclude_patterns = [".doctrees"]
 html_theme = "sphinx_book_theme"
 html_title = "Autoencoders, from ten numbers to a generative model"
 html_static_path = ["static"]
+html_favicon = "static/favicon.svg"
 html_css_files = ["course.css"]
 html_js_files = ["course.js"]
 html_copy_source = False

@@ -75,7 +75,7 @@ def chosen(model, before="", processors=2, **environment):
         "import course_utils, torch",
         "import course_utils, course_utils.models, torch; torch.set_num_threads(2)",
     )
-    clean = {name: value for name, value in os.environ.items() if "OMP" not in name}
+    clean = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
     out = subprocess.run(
         [sys.executable, "-c", script], env=clean | environment, capture_output=True, text=True
     )

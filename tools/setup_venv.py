@@ -173,8 +173,9 @@ def make_venv(python):
     if os.path.exists(VENV) and (not usable(PYTHON) or silent(PYTHON, "-m", "pip", "--version")):
         print("%s is not a working environment; making it anew" % VENV)
         shutil.rmtree(VENV)
-    mend_moved()
-    if not os.path.exists(VENV):
+    if os.path.exists(VENV):
+        mend_moved()
+    else:
         without = silent(python, "-c", "import venv, ensurepip")
         if without or subprocess.call([python, "-m", "venv", VENV]):
             shutil.rmtree(VENV, ignore_errors=True)
