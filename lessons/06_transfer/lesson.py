@@ -269,12 +269,23 @@ def frozen(labelled, seed, pretrained_encoder):
     return nn.Sequential(encoder, head)
 
 
-def fine_tuned(labelled, seed, pretrained_encoder, rate=3e-4):
+def head_first(labelled, seed, pretrained_encoder, rate=3e-4):
     encoder, head = frozen(labelled, seed, pretrained_encoder)
     model = nn.Sequential(encoder.network, head).requires_grad_(True)  # thawed
     old = {"params": encoder.network.parameters(), "lr": rate}
     new = {"params": head.parameters()}
     train_classifier(model, labelled, [old, new], seed)
+    return model
+
+
+def all_at_once(labelled, seed, pretrained_encoder, rate=1e-3):
+    encoder = copy.deepcopy(pretrained_encoder).requires_grad_(True)
+    torch.manual_seed(seed)
+    head = new_head(encoder)  # random, as in `frozen`
+    model = nn.Sequential(encoder, head)
+    old = {"params": encoder.parameters(), "lr": rate}
+    new = {"params": head.parameters()}
+    train_classifier(model, labelled, [old, new], seed, stages=2)
     return model
 
 
@@ -624,8 +635,8 @@ cells.unstack().fillna("")
 # and new layers.
 
 
-# %%
-def lower_layers(labelled, seed):
+# %% tags=["label-budget"]
+def lower_layers(labelled, seed, pretrained_encoder):
     """Two pre-trained blocks at the smaller rate; third block and head are new."""
     torch.manual_seed(seed)
     kept = copy.deepcopy(pretrained_encoder[:6]).requires_grad_(True)
@@ -691,15 +702,17 @@ my_foreign = "better"  # or "worse", "the same"
 # We pre-train one encoder on each set, in the same way and in a few seconds.
 
 
-# %%
-def pretrain(images):
+# %% tags=["label-budget"]
+def pretrain(images, start):
     """The encoder of the seminar's model after four passes over 10,000 images."""
-    torch.manual_seed(0)
+    torch.manual_seed(start)
     autoencoder = models.conv_autoencoder()
-    fit(autoencoder, images[:10_000], epochs=4, device="cpu", progress=False)
+    how = {"epochs": 4, "seed": start, "device": "cpu", "progress": False}
+    fit(autoencoder, images[:10_000], **how)
     return autoencoder[0]
 
 
+# %%
 sets = {
     "clothes": (train, test),
     "digits": (load_images("MNIST", "train"), load_images("MNIST", "test")),

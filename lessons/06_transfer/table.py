@@ -1,18 +1,28 @@
-"""Makes course_utils/tables/transfer.csv, the label-budget table of lesson 06.
+"""Makes the two shipped tables of lesson 06, transfer.csv and other_data.csv.
 
-The code that trains is the lesson's own: its cells with the tag "label-budget". One row
-for each method, encoder, number of labels and draw of labels: accuracy on the 10,000
-test images. Rates and epochs were fixed on the validation images of one draw (100 and
-1,000 labels) and then kept; the test images serve for the table only. About a quarter
-of an hour on one quiet core; run again after an interruption and the rows that are
-there stay.
+The code that trains is the lesson's own: its cells with the tag "label-budget".
 
-    PYTHONPATH=. python lessons/06_transfer/table.py [FILE]
+transfer.csv has one row for each method, encoder, number of labels and draw of labels:
+accuracy on the 10,000 test images. Rates and epochs were fixed on the validation images
+of one draw (100 and 1,000 labels) and then kept; the test images serve for the table
+only. Encoders: `conv` after six epochs (`conv_short` of the shipped weights), `conv-N`
+after N epochs of the same training, `conv-0` a random start; `DAE`, `ResNet`; and two
+controls of the DAE's shape, `copier` (trained as long, without corruption) and
+`random layer` (never trained).
+
+other_data.csv has one row for each pre-training (data set and start), data set of the
+labels, method and draw. Starts whose last ReLU never wakes (lesson 5) are left out.
+
+About an hour on one quiet core, encoders included, which are kept in build/transfer/;
+run again after an interruption and the rows that are there stay.
+
+    PYTHONPATH=. python lessons/06_transfer/table.py [FOLDER]
 """
 
 from __future__ import annotations
 
 import itertools
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -20,29 +30,88 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch import nn
 
-from course_utils import data, metrics, pretrained
+from course_utils import data, metrics, models, pretrained
+from course_utils.training import fit
 from tools import tables
 
-NAME, KEYS = "transfer", ["method", "encoder", "labels", "draw"]
+KEYS = ["method", "encoder", "labels", "draw"]
+OTHER_KEYS = ["labels_of", "pretrained_on", "start", "method", "draw"]
 # name of the encoder in the table -> shipped weights
 WEIGHTS = {"conv": "conv_short", "DAE": "dae", "ResNet": "resnet_64"}
-BASELINES = [("pixels", "none"), ("PCA", "none")]
-NETWORKS = itertools.product(("frozen", "from scratch", "fine-tuned"), WEIGHTS)
+SHIPPED = {**WEIGHTS, "conv-100": "conv"}
+SNAPSHOTS = (1, 3, 12)  # epochs; 6 and 100 are shipped
+BY_EPOCHS = ["conv-0", *(f"conv-{n}" for n in SNAPSHOTS), "conv-100"]
+CONTROLS = ("copier", "random layer")
+WIDE = int(784 * 1.2)  # units of the DAE and of its controls
 
 LESSON = tables.tagged_cells(Path(__file__).with_name("lesson.py"), "label-budget")
-ALL = itertools.product([*BASELINES, *NETWORKS], LESSON["EPOCHS"], range(5))
-RUNS = [dict(zip(KEYS, (*method, labels, draw))) for method, labels, draw in ALL]
+BUDGETS, DRAWS = list(LESSON["EPOCHS"]), range(5)
+METHODS = ("frozen", "from scratch", "head first")
+ALL = [  # (methods, encoders, labels)
+    (("pixels", "PCA"), ("none",), BUDGETS),
+    (METHODS, WEIGHTS, BUDGETS),
+    (("all at once",), ("conv",), [100]),
+    (("frozen", "head first", "all at once"), BY_EPOCHS, [100]),
+    (("frozen",), CONTROLS, [100]),
+    (("all at once", "all at once, slower"), WEIGHTS, [100]),
+    (("head first, one rate", "two blocks"), ("conv",), [100]),
+    (("frozen",), CONTROLS, BUDGETS),
+    (("all at once",), WEIGHTS, BUDGETS),
+]
+PRODUCTS = [itertools.product(*part, DRAWS) for part in ALL]
+RUNS = [dict(zip(KEYS, run)) for run in itertools.chain(*PRODUCTS)]
+
+SETS = {"clothes": "FashionMNIST", "digits": "MNIST"}
+STARTS = (0, 3, 5)  # 1, 2 and 4 paint black for ever
+TRANSFERRED = itertools.product(
+    SETS, SETS, STARTS, ("head first", "all at once"), DRAWS
+)
+FROM_SCRATCH = itertools.product(SETS, ["none"], [-1], ["from scratch"], DRAWS)
+OTHER_RUNS = [dict(zip(OTHER_KEYS, run)) for run in (*FROM_SCRATCH, *TRANSFERRED)]
 
 
 @cache
-def images(split: str) -> data.ImageSet:
-    return data.load_images("FashionMNIST", split)
+def images(split: str, name: str = "FashionMNIST") -> data.ImageSet:
+    return data.load_images(name, split)
 
 
 @cache
 def pca() -> metrics.PCABaseline:
     return metrics.PCABaseline(images("train").images)
+
+
+def train_encoders(folder: Path) -> None:
+    """The encoders that are not shipped: three moments of the short run, the copier."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def keep(model: nn.Module, history) -> None:
+        if len(history) in SNAPSHOTS:
+            torch.save(model[0].state_dict(), folder / f"conv-{len(history)}.pt")
+
+    torch.manual_seed(0)
+    fit(models.conv_autoencoder(), images("train"), epochs=12, on_epoch=keep)
+    torch.manual_seed(0)
+    copier = models.dense_autoencoder(WIDE)
+    fit(copier, images("train"), epochs=pretrained.card("dae")["epochs"])
+    torch.save(copier[0].state_dict(), folder / "copier.pt")
+
+
+def pretrained_encoder(name: str, draw: int) -> nn.Module:
+    """The encoder of that name; those that nobody trained are new in each draw."""
+    if name in SHIPPED:
+        return pretrained.load(SHIPPED[name])[0]
+    torch.manual_seed(1000 + draw)
+    conv = name.startswith("conv")
+    build = models.conv_autoencoder if conv else lambda: models.dense_autoencoder(WIDE)
+    encoder = build()[0]
+    if name not in ("conv-0", "random layer"):
+        folder = tables.ROOT / "build" / "transfer"
+        if not (folder / "copier.pt").exists():
+            train_encoders(folder)
+        encoder.load_state_dict(torch.load(folder / f"{name}.pt", weights_only=True))
+    return encoder
 
 
 def features(method: str, pictures: torch.Tensor) -> torch.Tensor:
@@ -60,12 +129,19 @@ def logistic_regression(method: str, labelled) -> float:
 
 def network(method: str, encoder: str, labelled, draw: int) -> float:
     """Accuracy of a network trained as the lesson does."""
-    weights = WEIGHTS[encoder]
     if method == "from scratch":
-        model = LESSON["from_scratch"](labelled, draw, pretrained.BUILDERS[weights])
+        build = pretrained.BUILDERS[WEIGHTS[encoder]]
+        model = LESSON["from_scratch"](labelled, draw, build)
     else:
-        train = {"frozen": LESSON["frozen"], "fine-tuned": LESSON["fine_tuned"]}[method]
-        model = train(labelled, draw, pretrained.load(weights)[0])
+        train = {
+            "frozen": LESSON["frozen"],
+            "head first": LESSON["head_first"],
+            "head first, one rate": lambda *how: LESSON["head_first"](*how, rate=1e-3),
+            "all at once": LESSON["all_at_once"],
+            "all at once, slower": lambda *how: LESSON["all_at_once"](*how, rate=3e-4),
+            "two blocks": LESSON["lower_layers"],
+        }[method]
+        model = train(labelled, draw, pretrained_encoder(encoder, draw))
     return LESSON["accuracy"](model, images("test"))
 
 
@@ -78,9 +154,29 @@ def measure(method: str, encoder: str, labels: int, draw: int) -> dict[str, floa
     return {"accuracy": round(float(accuracy), 4)}
 
 
-def main(path: Path) -> None:
-    tables.fill(path, KEYS, RUNS, measure)
+@cache
+def short_pretraining(name: str, start: int) -> nn.Module:
+    return LESSON["pretrain"](images("train", SETS[name]).images, start)
+
+
+def measure_other(
+    labels_of: str, pretrained_on: str, start: int, method: str, draw: int
+) -> dict[str, float]:
+    pool, exam = (images(split, SETS[labels_of]) for split in ("train", "test"))
+    labelled = LESSON["draw_labels"](pool, 100, draw)
+    if method == "from scratch":
+        model = LESSON["from_scratch"](labelled, draw)
+    else:
+        train = LESSON["head_first" if method == "head first" else "all_at_once"]
+        model = train(labelled, draw, short_pretraining(pretrained_on, start))
+    return {"accuracy": round(LESSON["accuracy"](model, exam), 4)}
+
+
+def main(folder: Path) -> None:
+    tables.fill(folder / "transfer.csv", KEYS, RUNS, measure)
+    tables.fill(folder / "other_data.csv", OTHER_KEYS, OTHER_RUNS, measure_other)
 
 
 if __name__ == "__main__":
-    main(tables.target(NAME))
+    shipped = tables.target("transfer").parent
+    main(Path(sys.argv[1]) if sys.argv[1:] else shipped)

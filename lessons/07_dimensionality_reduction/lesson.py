@@ -745,8 +745,8 @@ def neighbours_agree(points, draws=10):
 agree = {name: neighbours_agree(points) for name, points in maps.items()}
 
 # %% [markdown]
-# (Half of the points vote on the other half. The deviation is over ten ways to halve the
-# points of *one* map; another training gives another map, and the course's tests
+# (Half of the points vote on the other half. The deviation is over ten ways to halve
+# the points of *one* map; another training gives another map, and the course's tests
 # compare three.) Each class gets its colour and its marker, as in all lessons:
 
 
