@@ -178,5 +178,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    shipped = tables.target("transfer").parent
-    main(Path(sys.argv[1]) if sys.argv[1:] else shipped)
+    main(Path(sys.argv[1]) if sys.argv[1:] else tables.target("transfer").parent)
