@@ -337,9 +337,9 @@ for place, (name, colour) in enumerate(zip(table.index, colours)):
     drawn = ax.bar([place - 0.2, place + 0.2], pair, width=0.38, **look)
     written = [f"{order}\n{error:.4f}" for order, error in pair.items()]
     ax.bar_label(drawn, written, fontsize=9, padding=2)
-mean_error = pca.error(validation.images, 0)
+blind = pca.error(validation.images, 0)  # the mean image
 line = {"linestyle": "--", "color": plots.colour("baseline"), "zorder": 0}
-ax.axhline(mean_error, **line, label=f"mean image, {mean_error:.4f}")
+ax.axhline(blind, **line, label=f"mean image, {blind:.4f}")
 ax.set(xticks=range(len(table)), ylabel="validation error per pixel")
 ax.set_xticklabels(["convolutional", "dense, 64 numbers"])
 ax.legend(frameon=False)
@@ -388,8 +388,8 @@ my_components = 300
 # 7 shows what that is worth.)
 
 # %%
-conv_error = metrics.reconstruction_error(shipped, validation.images)
 some = validation.images[:2000]
+conv_error = metrics.reconstruction_error(shipped, some)
 pca_error = {k: pca.error(some, k, clip=True) for k in range(1, 577, 15)}
 needed = next(k for k in pca_error if pca_error[k] <= conv_error)
 print(f"your guess: {my_components}    measured: about {needed}")
@@ -687,7 +687,7 @@ errors.loc["ReLU, the lucky seed 0"] = [after_5, float("nan"), after_5]
 errors.round(4)
 
 # %% [markdown]
-CURETEXT
+# CURETEXT
 #
 # > **Pitfall.** A loss that stands still from the first epoch on is not "a hard
 # > problem". Print the largest gradient. If it is 0.0, no learning rate will help.
@@ -946,7 +946,7 @@ plots.finish(
 )
 
 # %% [markdown]
-TEXT7
+# TEXT7
 #
 # ## What we have seen
 #
