@@ -997,12 +997,13 @@ plots.finish(
 )
 
 # %% [markdown]
-# The eye does not find the lattice, and training hardly feels it: squared, it is a small
-# share of the error. It is the trace of the last steps. Each of them pushes the weights
-# of the sixteen places a little apart, and at a constant rate there is always a last
-# push. Where the rate falls to zero the weights settle, and a transposed convolution
-# paints as evenly as resizing does. (The advice to resize was given for generative
-# networks, which have no original to compare with. There a lattice may well stay.)
+# The eye does not find the lattice, and training hardly feels it: squared, it is a
+# small share of the error. It is the trace of the last steps. Each of them pushes the
+# weights of the sixteen places a little apart, and at a constant rate there is always a
+# last push. Where the rate falls to zero the weights settle, and a transposed
+# convolution paints as evenly as resizing does. (The advice to resize was given for
+# generative networks, which have no original to compare with. There a lattice may well
+# stay.)
 #
 # > **Pitfall.** "Transposed convolutions make checkerboards" is repeated everywhere,
 # > and so is "an even cover prevents them". Neither is true of this model. Folding the

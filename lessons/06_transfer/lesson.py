@@ -869,10 +869,10 @@ for ax, what in zip(axes, ("clothes", "digits")):
 plots.finish(
     fig,
     title="TITLE8",
-    caption="Accuracy minus that of the network from scratch with the same 100 labels: "
-    "encoders pre-trained on the other data set (open) and on the same (filled), head "
-    "first and all at once; three starts side by side, three draws each, black bars for "
-    "means. CAP8",
+    caption="Accuracy minus that of the network from scratch with the same labels: "
+    "encoders from the other data set (open) and from the same (filled), head first "
+    "and all at once; three starts side by side, three draws each, bars for means. "
+    "CAP8",
 )
 
 # %% [markdown]

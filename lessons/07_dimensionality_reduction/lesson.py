@@ -962,10 +962,11 @@ honest.round(3)
 # %% [markdown]
 # Read it from the top. From 784 pixels to ten numbers nothing is lost that the
 # deviation would not cover; the step down to two costs PCA very much and the hourglass
-# little. And t-SNE? Its islands look tidier, but by these two measures its maps are
-# about as faithful as the hourglass's own two numbers. Tidy is not the same as true.
-# t-SNE also needs the whole set at once and cannot place image 1,001; the hourglass
-# encodes it, and draws a picture for any place on its map.
+# little. And t-SNE? The islands look far tidier than the hourglass's own map, yet made
+# from the same ten numbers they are no more faithful. Made from the pixels, t-SNE keeps
+# a little more of the neighbourhoods, which is all that it is asked to do. It needs the
+# whole set at once and cannot place image 1,001; the hourglass encodes it, and draws a
+# picture for any place on its map.
 #
 # <details><summary><b>Check yourself.</b> You must shrink a million images to 20
 # numbers each, on a machine without a GPU, today, and tomorrow another thousand arrive.
