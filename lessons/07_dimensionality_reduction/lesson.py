@@ -875,27 +875,29 @@ drawn = {
 maps["t-SNE of 10 numbers"] = drawn["codes", 30]
 
 # %% [markdown]
-# A number for the clumps. In an even cloud the neighbourhoods of all points are about
-# equally crowded; where there are clumps, a few points have much more room than the
-# others. So we divide a generous distance to the fifth neighbour (larger than 95 % of
-# the others) by the median one.
+# A number for the clumps: how many times farther away is the tenth neighbour than the
+# nearest one? In clumps of a few points the nearest is close by and the tenth sits in
+# another clump, so the ratio is large. For scale we measure it on points strewn at
+# random over a square.
 
 # %%
 from sklearn.neighbors import NearestNeighbors
 
 
 def clumpiness(points):
-    """95th percentile over median of the distance to the fifth nearest neighbour."""
-    away = NearestNeighbors(n_neighbors=5).fit(points).kneighbors()[0][:, -1]
-    return np.quantile(away, 0.95) / np.median(away)
+    """Median distance to the tenth nearest neighbour over that to the nearest."""
+    away = NearestNeighbors(n_neighbors=10).fit(points).kneighbors()[0]  # (N, 10)
+    return np.median(away[:, 9]) / np.median(away[:, 0])
 
 
-rows = {name: {"10 dimensions": clumpiness(points)} for name, points in clouds.items()}
-for (name, p), points in drawn.items():
-    rows[name][f"map, perplexity {p}"] = clumpiness(points)
-clumps = pd.DataFrame(rows)
-few, many = (clumps.loc[f"map, perplexity {p}", "noise"] for p in PERPLEXITIES)
-print(f"your guess: {my_noise}    noise, clumpiness at 3 and 30: {few:.1f}, {many:.1f}")
+strewn = clumpiness(rng.uniform(size=(1000, 2)))
+clumps = pd.DataFrame(
+    {name: [clumpiness(drawn[name, p]) for p in PERPLEXITIES] for name in clouds},
+    index=[f"perplexity {p}" for p in PERPLEXITIES],
+)
+few, many = clumps["noise"]
+print(f"your guess: {my_noise}    noise at 3 and 30: {few:.1f}, {many:.1f}", end="")
+print(f"    strewn at random: {strewn:.1f}")
 clumps.round(1)
 
 # %% [markdown]
