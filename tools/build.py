@@ -33,7 +33,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from course_utils.engine import asking
 from course_utils.engine.drawing import plain
 from tools import questions
-from tools.bootstrap import bootstrap
+from tools.bootstrap import FOLDED, bootstrap
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS_PER_CELL = 1200
@@ -141,9 +141,7 @@ def assemble(source: Path, notebook: Path) -> nbformat.NotebookNode:
     title, _, rest = opening.source.partition("\n")
     badge = BADGE.format(slug=address().split("://", 1)[1].split("/", 1)[1], path=path.as_posix())
     opening.source = f"{title}\n\n{badge}\n{rest}".rstrip()
-    fetch = nbformat.v4.new_code_cell(
-        bootstrap(address(), version()), metadata={"tags": ["bootstrap"]}
-    )
+    fetch = nbformat.v4.new_code_cell(bootstrap(address(), version()), metadata={**FOLDED})
     nb.cells.insert(1, fetch)
     seen: dict[str, int] = {}
     for cell in nb.cells:
@@ -256,11 +254,12 @@ def picture(notebook: Path) -> None:
 
 
 def shown_title(notebook: Path) -> str:
-    """The title over the figure of the cell tagged ``readme``, as plain text."""
+    """The title over the figure of the cell tagged ``readme``, for the README's table."""
     for cell in nbformat.read(notebook, as_version=4).cells if notebook.exists() else []:
         if "readme" in cell.metadata.get("tags", []):
             words = [o.data for o in cell.outputs if "text/markdown" in o.get("data", {})]
-            return words[0]["text/plain"] if words else ""
+            title = words[0]["text/plain"] if words else ""
+            return f"<b>{html.escape(title, quote=False)}</b><br>" if title else ""
     return ""
 
 
@@ -290,9 +289,9 @@ def readme_tables() -> dict[str, str]:
             if (ROOT / "pictures" / f"{name}.png").exists():
                 alt = f"Lesson {number}: {title_of(source)}"
                 image = f'<img src="pictures/{name}.png" alt="{alt}">'
-                words = html.escape(shown_title(ROOT / "notebooks" / f"{name}.ipynb"), quote=False)
+                words = shown_title(ROOT / "notebooks" / f"{name}.ipynb")
                 pictures.append(
-                    f'<td width="50%" valign="top"><b>{words}</b><br>'
+                    f'<td width="50%" valign="top">{words}'
                     f'<a href="notebooks/{name}.ipynb">{image}</a></td>'
                 )
         if (source := folder / "exercise.py").exists():
