@@ -19,7 +19,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from course_utils.engine.drawing import output, plain_log, wrap
+from course_utils.engine.drawing import plain_log, show, wrap
 
 # Okabe and Ito's colours, told apart by colour-blind readers (jfly.uni-koeln.de/color); each model
 # keeps its own in all lessons.
@@ -63,9 +63,10 @@ def _looks(names: Iterable[str]) -> list[dict]:
 
 
 def finish(fig: Figure, title: str, caption: str) -> Figure:
-    """Put the conclusion over a figure and its description under it, and hand it over, once.
+    """Give a figure its conclusion and its description, and hand it over, once.
 
-    Title and caption also become the picture's alternative text, which a screen reader reads out.
+    Jupyter shows them as text above and below the picture, where they can be read aloud and
+    searched; a file that ``fig.savefig`` writes holds them inside.
     """
     width = fig.get_figwidth()
     fig.suptitle(wrap(title, int(9.5 * width)), fontsize=12, fontweight="bold")
@@ -73,9 +74,8 @@ def finish(fig: Figure, title: str, caption: str) -> Figure:
     if fig.get_layout_engine() is None:
         fig.set_layout_engine("constrained")  # otherwise the caption would lie on the axes
     plt.close(fig)  # the cell's last expression shows it; open, it would be shown twice
-    words = " ".join(f"{title.rstrip('.')}. {caption}".split())
-    show = lambda include=None, exclude=None: output(fig, words)
-    fig._repr_mimebundle_ = show  # type: ignore[attr-defined]
+    fig._course_words = title, caption  # type: ignore[attr-defined]
+    fig._ipython_display_ = lambda: show(fig)  # type: ignore[attr-defined]
     return fig
 
 

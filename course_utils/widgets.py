@@ -14,11 +14,11 @@ import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from IPython.display import display
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from course_utils import plots
+from course_utils.engine import drawing
 from course_utils.engine.panel import Panel, choice, on_cpu, row, show, slider
 from course_utils.metrics import mse, psnr
 
@@ -171,11 +171,11 @@ def live_training(images: Tensor) -> Callable[[nn.Module, object], None]:
 
     Shown are the loss curve and what the model makes of the images (n, 1, 28, 28).
     """
-    handle: Any = None
+    handles: list[Any] = []  # of the outputs that are on the page
     images = images.cpu()
 
     def redraw(model: nn.Module, history: Any) -> None:
-        nonlocal handle
+        nonlocal handles
         with torch.no_grad():
             output = model(images.to(next(model.parameters()).device)).cpu()
         n, epochs = len(images), len(history.train_loss)
@@ -194,10 +194,6 @@ def live_training(images: Tensor) -> Callable[[nn.Module, object], None]:
             show(ax, image)
         title = f"After epoch {epochs}: loss {history.train_loss[-1]:.4f}"
         caption = "Loss after each epoch; originals above what the model makes of them."
-        plots.finish(fig, title, caption)
-        if handle is None:
-            handle = display(fig, display_id=True)
-        else:
-            handle.update(fig)
+        handles = drawing.show(plots.finish(fig, title, caption), handles)
 
     return redraw

@@ -191,9 +191,11 @@ class Pages:
                 tags.append("remove-cell")
             pictures = [o for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
             if pictures:  # myst-nb drops the alternative text that stands with the output
-                alt = " ".join(o.data.get("text/plain", "") for o in pictures)
+                alt = " ".join(o.metadata["image/png"]["alt"] for o in pictures)
                 cell.metadata["mystnb"] = {"image": {"alt": self.translate(alt)}}
             for output in cell.outputs:
+                if "text/markdown" in output.get("data", {}):  # title and caption of a figure
+                    output.data["text/markdown"] = self.translate(output.data["text/markdown"])
                 if "text/html" in output.get("data", {}):
                     output.data["text/html"] = re.sub(
                         r'(<img alt=")([^"]+)',

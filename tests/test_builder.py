@@ -63,6 +63,8 @@ def test_two_builds_give_the_same_bytes(small):
     nbformat.validate(nb)
     assert build.figures(nb) == 1
     assert "widget" not in notebook.read_text().replace("ipywidgets", "")
+    words = [output.data["text/markdown"] for output in nb.cells[3].outputs[::2]]
+    assert words == ["**It rises**", "A line that rises."]
     assert len({cell.id for cell in nb.cells}) == len(
         nb.cells
     )  # two cells of the same text have two ids
@@ -76,6 +78,12 @@ def test_badge_and_bootstrap_take_the_address_from_one_line(small):
         "One question."
     )
     assert 'course, tag = "https://example.org/someone/course", "v3.2.1"' in nb.cells[1].source
+
+
+def test_the_cell_for_colab_is_one_line_that_says_what_it_does(small):
+    cell = build.assemble(*small).cells[1]
+    assert re.match(r"# @title .{20,80}\n", cell.source)
+    assert cell.metadata.cellView == "form" and cell.metadata.jupyter.source_hidden is True
 
 
 def test_rebuilds_only_what_changed(small):
@@ -101,6 +109,31 @@ def test_a_changed_text_keeps_the_outputs_and_changed_code_does_not(small, monke
     source.write_text(source.read_text().replace('print("one")', 'print("1")'))
     build.build(["01_small"], anew=())
     assert runs
+
+
+def test_a_panel_leaves_its_picture_and_its_words(small):
+    source, notebook = small
+    source.write_text(
+        source.read_text()
+        + """
+# %% [markdown]
+# Move it.
+
+# %%
+import torch
+from torch import nn
+
+from course_utils import models, widgets
+
+torch.manual_seed(0)
+widgets.interpolation(models.dense_autoencoder(3), torch.rand(4, 1, 28, 28))
+"""
+    )
+    assert build.build(["01_small"]) == 0
+    picture, words = nbformat.read(notebook, as_version=4).cells[-1].outputs
+    assert set(picture.data) == {"image/png", "text/plain"}
+    assert picture.metadata["image/png"]["alt"] == picture.data["text/plain"]
+    assert words.data["text/plain"] == f"{picture.data['text/plain']} {build.TO_MOVE}"
 
 
 def test_an_error_leaves_the_old_notebook(small, capsys):

@@ -1,6 +1,7 @@
 """The figures: labelled, captioned, nothing cut or written over, also with long texts."""
 
 import base64
+import io
 import itertools
 from types import SimpleNamespace
 
@@ -12,10 +13,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from bs4 import BeautifulSoup
+from markdown_it import MarkdownIt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
+from PIL import Image
 
 from course_utils import plots
+from course_utils.engine import drawing
 
 TITLE = (
     "The chapter's autoencoder keeps ten numbers as PCA does, and its error is a fifth larger: "
@@ -27,6 +32,7 @@ CAPTION = (
     "the higher one of the last two, by 0.005."
 )
 IMAGES = torch.rand(10, 1, 28, 28)
+MANY = torch.rand(940)
 HISTORY = SimpleNamespace(train_loss=[0.06, 0.04, 0.03], validation_loss=[0.05, 0.035, 0.029])
 LONG = SimpleNamespace(train_loss=list(1 / np.arange(1, 76)), validation_loss=[])
 
@@ -77,7 +83,7 @@ FIGURES = {
     "unit_activity": lambda: plots.unit_activity(
         torch.tensor([0.0, 0.0, 0.98, 0.4]), TITLE, CAPTION
     ),
-    "unit_activity, many": lambda: plots.unit_activity(torch.rand(940), TITLE, CAPTION),
+    "unit_activity, many": lambda: plots.unit_activity(MANY, TITLE, CAPTION),
 }
 
 
@@ -136,10 +142,47 @@ def test_labels_title_caption_and_words_for_a_screen_reader(name):
     else:
         assert all(ax.get_ylabel() for ax in fig.axes)
         assert name.startswith("bars") or all(ax.get_xlabel() for ax in fig.axes)
-    data, metadata = fig._repr_mimebundle_()
-    assert base64.b64decode(data["image/png"]).startswith(b"\x89PNG")
-    assert metadata["image/png"]["alt"] == data["text/plain"] == f"{title}. {caption}"
     assert not plt.get_fignums(), "an open figure would be shown twice"
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_words_stand_beside_the_picture_and_not_in_it(name, monkeypatch):
+    fig, shown = FIGURES[name](), []
+    monkeypatch.setattr(drawing, "display", lambda data, **about: shown.append((data, about)))
+    fig._ipython_display_()
+    (above, _), (picture, about), (below, _) = shown
+    title, caption = fig._course_words
+    for said, words in ((above, title), (below, caption)):
+        assert said["text/plain"] == words
+        rendered = MarkdownIt().render(said["text/markdown"])
+        assert " ".join(BeautifulSoup(rendered, "html.parser").get_text().split()) == words
+    assert about["metadata"]["image/png"]["alt"] == title
+    image = Image.open(io.BytesIO(base64.b64decode(picture["image/png"])))
+    assert image.mode == "P" and image.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+    assert drawing.picture(fig) != picture["image/png"], "a file of its own holds the words"
+    bare = FIGURES[name]()
+    for text in (bare._suptitle, bare._supxlabel):
+        text.remove()
+    bare._suptitle = bare._supxlabel = None
+    assert drawing.picture(bare) == picture["image/png"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["3. of *all*", "- a_b_c [x](y) <b> $5 and $6", "# 1", "2 ~ 3 | `code` \\ end", "1.5 and +2"],
+)
+def test_every_sign_of_a_title_is_shown(text):
+    rendered = MarkdownIt().render(f"{drawing.plain(text)}")
+    assert BeautifulSoup(rendered, "html.parser").p.get_text() == text
+
+
+def test_the_picture_has_few_colours_and_none_is_far_off():
+    fig = FIGURES["bars"]()
+    drawn = io.BytesIO()
+    fig.savefig(drawn, dpi=100, bbox_inches="tight", facecolor="white")
+    few = Image.open(io.BytesIO(base64.b64decode(drawing.small(drawn.getvalue()))))
+    before, after = (np.asarray(i.convert("RGB"), int) for i in (Image.open(drawn), few))
+    assert len(few.getcolors()) <= 64 and np.abs(before - after).max() <= 40
 
 
 def test_images_are_drawn_as_they_are():

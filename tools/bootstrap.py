@@ -1,8 +1,9 @@
 """The cell that follows every notebook's opening: in Colab it fetches the course's package."""
 
 BOOTSTRAP = """\
-# In Colab this fetches the course's package, in the version that this notebook was made
-# for; no package that is already there is changed. Anywhere else it only imports it.
+# @title Run this first: in Colab it fetches the course's package
+# It takes the version that this notebook was made for and changes no package that is
+# already there. Anywhere else it only imports it.
 import importlib.util, os, shutil, subprocess, sys, tempfile
 
 if "google.colab" in sys.modules and not importlib.util.find_spec("course_utils"):
@@ -35,6 +36,13 @@ if "google.colab" in sys.modules and not importlib.util.find_spec("course_utils"
     importlib.invalidate_caches()
 
 import course_utils  # before torch: threads that wait then sleep, and slow nothing down"""
+
+
+FOLDED = {  # one line to be seen, in Colab and in JupyterLab; who wants to can unfold it
+    "cellView": "form",
+    "jupyter": {"source_hidden": True},
+    "tags": ["bootstrap"],
+}
 
 
 def bootstrap(address: str, version: str) -> str:

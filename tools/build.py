@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
+import html
 import os
 import re
 import sys
@@ -30,11 +31,13 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from course_utils.engine import asking
+from course_utils.engine.drawing import plain
 from tools import questions
-from tools.bootstrap import bootstrap
+from tools.bootstrap import FOLDED, bootstrap
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS_PER_CELL = 1200
+TO_MOVE = "(Run this cell in JupyterLab or Colab to move the controls.)"
 
 BADGE = "[![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{slug}/blob/main/{path})"
 
@@ -138,9 +141,7 @@ def assemble(source: Path, notebook: Path) -> nbformat.NotebookNode:
     title, _, rest = opening.source.partition("\n")
     badge = BADGE.format(slug=address().split("://", 1)[1].split("/", 1)[1], path=path.as_posix())
     opening.source = f"{title}\n\n{badge}\n{rest}".rstrip()
-    fetch = nbformat.v4.new_code_cell(
-        bootstrap(address(), version()), metadata={"tags": ["bootstrap"]}
-    )
+    fetch = nbformat.v4.new_code_cell(bootstrap(address(), version()), metadata={**FOLDED})
     nb.cells.insert(1, fetch)
     seen: dict[str, int] = {}
     for cell in nb.cells:
@@ -185,7 +186,7 @@ def tidy(nb: nbformat.NotebookNode) -> None:
         outputs = []
         for output in cell.outputs:
             data = output.get("data", {})
-            data.pop("application/vnd.jupyter.widget-view+json", None)
+            panel = data.pop("application/vnd.jupyter.widget-view+json", None)
             if "text/html" in data:  # pandas' styled tables carry a random name
                 data["text/html"] = re.sub(
                     r"\bT_[0-9a-f]{5}(?=_|\b)", f"T_{cell.id[:5]}", data["text/html"]
@@ -201,6 +202,13 @@ def tidy(nb: nbformat.NotebookNode) -> None:
                 before["text"] += output.text  # how a stream is cut into pieces is chance
             elif output.output_type == "stream" or output.output_type == "error" or output.data:
                 outputs.append(output)
+            if panel and "image/png" in data:  # its picture stays, and its words beside it
+                words = f"{data['text/plain']} {TO_MOVE}"
+                outputs.append(
+                    nbformat.v4.new_output(
+                        "display_data", {"text/markdown": plain(words), "text/plain": words}
+                    )
+                )
         cell.outputs = outputs
 
 
@@ -245,6 +253,16 @@ def picture(notebook: Path) -> None:
                 path.write_bytes(base64.b64decode(output.data["image/png"]))
 
 
+def shown_title(notebook: Path) -> str:
+    """The title over the figure of the cell tagged ``readme``, for the README's table."""
+    for cell in nbformat.read(notebook, as_version=4).cells if notebook.exists() else []:
+        if "readme" in cell.metadata.get("tags", []):
+            words = [o.data for o in cell.outputs if "text/markdown" in o.get("data", {})]
+            title = words[0]["text/plain"] if words else ""
+            return f"<b>{html.escape(title, quote=False)}</b><br>" if title else ""
+    return ""
+
+
 def title_of(source: Path) -> str:
     """A notebook's title without its number: "Exercise 1. Halve it" -> "Halve it"."""
     title = (
@@ -271,8 +289,10 @@ def readme_tables() -> dict[str, str]:
             if (ROOT / "pictures" / f"{name}.png").exists():
                 alt = f"Lesson {number}: {title_of(source)}"
                 image = f'<img src="pictures/{name}.png" alt="{alt}">'
+                words = shown_title(ROOT / "notebooks" / f"{name}.ipynb")
                 pictures.append(
-                    f'<td width="50%"><a href="notebooks/{name}.ipynb">{image}</a></td>'
+                    f'<td width="50%" valign="top">{words}'
+                    f'<a href="notebooks/{name}.ipynb">{image}</a></td>'
                 )
         if (source := folder / "exercise.py").exists():
             label = number if number.isdigit() else "·"

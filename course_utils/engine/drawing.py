@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
+from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
+from PIL import Image
 
 
 def wrap(text: str, width: int) -> str:
@@ -29,9 +33,59 @@ def plain_log(ax: Axes, which: str, ticks: Sequence[float] | None = None) -> Non
     axis.set_minor_locator(NullLocator())
 
 
-def output(fig: Figure, words: str) -> tuple[dict, dict]:
-    """What Jupyter displays: the picture, and for those who do not see it the words."""
-    picture = io.BytesIO()
-    fig.savefig(picture, format="png", dpi=100, bbox_inches="tight", facecolor="white")
-    png = base64.b64encode(picture.getvalue()).decode()
-    return {"image/png": png, "text/plain": words}, {"image/png": {"alt": words}}
+def outputs(fig: Figure) -> list[tuple[dict, dict]]:
+    """What Jupyter displays of a finished figure: its title, its picture, its caption.
+
+    The words stand beside the picture, so that they can be read aloud, searched, copied and
+    translated; each part is data and metadata of one output, in a form that every viewer knows.
+    """
+    title, caption = fig._course_words  # type: ignore[attr-defined]
+    words = [text for text in (fig._suptitle, fig._supxlabel) if text]  # type: ignore[attr-defined]
+    for text in words:
+        text.set(visible=False, in_layout=False)
+    try:
+        png = picture(fig)
+    finally:
+        for text in words:
+            text.set(visible=True, in_layout=True)
+    return [
+        ({"text/markdown": f"**{plain(title)}**", "text/plain": title}, {}),
+        ({"image/png": png, "text/plain": f"[picture: {title}]"}, {"image/png": {"alt": title}}),
+        ({"text/markdown": plain(caption), "text/plain": caption}, {}),
+    ]
+
+
+def picture(fig: Figure) -> str:
+    """A figure as a PNG in base64."""
+    drawn = io.BytesIO()
+    fig.savefig(drawn, format="png", dpi=100, bbox_inches="tight", facecolor="white")
+    return small(drawn.getvalue())
+
+
+def small(png: bytes) -> str:
+    """A PNG in 64 colours, none far from its own, as base64."""
+    few, image = io.BytesIO(), Image.open(io.BytesIO(png)).convert("RGB")
+    image.quantize(64, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        few, "PNG", optimize=True
+    )
+    return base64.b64encode(few.getvalue()).decode()
+
+
+def plain(text: str) -> str:
+    """Markdown that shows ``text`` as it stands."""
+    text = re.sub(r"([\\`*_\[\]<>$|~])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"^(\d*)([.)+#-] ?)", r"\1\\\2", text)  # not the start of a list
+
+
+def show(fig: Figure, handles: Sequence[Any] = ()) -> list[Any]:
+    """Display a finished figure, or put it in the place of an earlier one, whose handles these are.
+
+    Returns the handles.
+    """
+    if not handles:
+        return [
+            display(data, metadata=about, raw=True, display_id=True) for data, about in outputs(fig)
+        ]
+    for handle, (data, about) in zip(handles, outputs(fig)):
+        handle.update(data, metadata=about, raw=True)
+    return list(handles)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import io
 import math
@@ -14,6 +13,8 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
+
+from course_utils.engine.drawing import small
 
 WIDE = {"description_width": "11em"}
 Draw = Callable[..., tuple[Figure, str]]
@@ -53,15 +54,10 @@ class Panel(ipywidgets.VBox):
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """The live view, and for a page that cannot run it the picture with a sentence."""
         bundle = super()._repr_mimebundle_(**options)
-        data, *metadata = bundle if isinstance(bundle, tuple) else (bundle,)
-        picture = base64.b64encode(self._image.value).decode()
-        words = html.escape(self.sentence, quote=True)
+        data, about = bundle if isinstance(bundle, tuple) else (bundle, {})
+        data["image/png"] = small(self._image.value)
         data["text/plain"] = self.sentence
-        data["text/html"] = (
-            f'<img alt="{words}" src="data:image/png;base64,{picture}"><p>{words}<br>'
-            "<em>Run this cell in JupyterLab or Colab to move the controls.</em></p>"
-        )
-        return (data, *metadata) if metadata else data
+        return data, {**about, "image/png": {"alt": self.sentence}}
 
 
 def on_cpu(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:

@@ -19,8 +19,13 @@
 #    loss curve hides.
 #
 # **Time**: about 55 minutes to read and answer; the code runs for under two minutes on
-# two cores, without a GPU. **You need**: lesson 1, and the failures of [lesson
-# 4](04_sampling.ipynb). New words are in the [glossary](../GLOSSARY.md).
+# two cores, without a GPU.
+#
+# **You need**: [lesson 1](01_dense_autoencoder.ipynb), and the failures of [lesson
+# 4](04_sampling.ipynb).
+#
+# Words with a link are explained in the [glossary](../GLOSSARY.md), which also names
+# them in Hebrew and Croatian.
 
 # %% [markdown]
 # ## 1. Where the plain autoencoder keeps its codes
