@@ -64,16 +64,15 @@ def test_stuck_models_stay_stuck_and_each_cure_frees_them(full_data, record):
             assert share > 0.99 if name == "none" else share < 0.6, what
 
 
-def test_cures_after_full_training(record):
-    """Two epochs of the whole data, three seeds: all learn."""
+def test_cures_on_the_whole_data(record):
+    """Two epochs, from start 1, which stays black with a ReLU: each cure learns."""
     runs = pd.read_csv(files("course_utils") / "tables" / "code_sizes.csv")
     lucky = pretrained.history("conv").set_index("epoch").validation_loss[2]
-    record("ReLU, the start that learns: validation error after 2 epochs", lucky)
+    record("ReLU, start 0: validation error after 2 epochs", round(lucky, 4))
     for cure in ("sigmoid last", "no activation", "bias 0.1"):
-        errors = runs[runs.model == cure].sort_values("seed").validation_error
-        record(f"{cure}: validation errors after 2 epochs", str(errors.tolist()))
-        assert len(errors) == 3
-        assert errors.max() < 0.02
+        error = runs[runs.model == cure].validation_error.item()
+        record(f"{cure}, start 1: validation error after 2 epochs", round(error, 4))
+        assert error < 0.03
 
 
 def test_transposed_convolution_gives_back_the_shape_only():

@@ -466,18 +466,17 @@ def written(values):
 
 
 # %% [markdown]
-# What fine-tuning adds, in points, paired by draw:
+# What fine-tuning adds, head first, in points, paired by draw:
 
 # %%
-METHODS = ("from scratch", "frozen", "head first", "all at once")
+METHODS = ("from scratch", "frozen", "head first")
 conv = {method: runs_of(table, method, "conv") for method in METHODS}
 pixels = runs_of(table, "pixels", "none")
-gain = {name: conv[name] - conv["from scratch"] for name in METHODS[2:]}
+gain = conv["head first"] - conv["from scratch"]
 differences = {
-    "head first, over scratch": written(gain["head first"]),
+    "over from scratch": written(gain),
     "your guess": [my_gains.get(n, "") for n in BUDGETS],
-    "all at once, over scratch": written(gain["all at once"]),
-    "head first, over pixels": written(conv["head first"] - pixels),
+    "over pixels": written(conv["head first"] - pixels),
 }
 pd.DataFrame(differences, index=pd.Index(BUDGETS, name="labels"))
 
@@ -506,14 +505,14 @@ fig, ax = plt.subplots(figsize=(7.5, 4.4), layout="constrained")
 draw_lines(ax, shown)
 ax.legend(frameon=False, loc="lower right")
 
-few, many = (gain["head first"][:, i].mean() for i in (0, 3))
+few, many = (gain[:, i].mean() for i in (0, 3))
 plots.finish(
     fig,
     title="Pre-training for six epochs is worth most where labels are fewest: "
     f"{few:+.1f} points at 100, {many:+.1f} at 5,000",
     caption="Test accuracy against the number of labels, five draws, error bars of one "
-    "standard deviation. All lines rise; head first and all at once stay above from "
-    "scratch, frozen falls behind it.",
+    "standard deviation. All lines rise; head first stays above from scratch, frozen "
+    "falls behind it.",
 )
 
 # %% [markdown]
@@ -541,12 +540,12 @@ plots.finish(
 my_long = "rises"  # or "falls", "stays"
 
 # %% [markdown]
-# The table has the encoder of one pre-training at several moments, from its random
-# start to the end; the error of the autoencoder at those moments is in the shipped
-# history.
+# The table has the encoder of one pre-training at three moments; the error of the
+# autoencoder at those moments is in the shipped history. A frozen random encoder tells
+# what no pre-training at all is worth.
 
 # %%
-EPOCHS_SEEN = [0, 1, 3, 6, 100]
+EPOCHS_SEEN = [1, 6, 100]
 ENCODER = {n: "conv" if n == 6 else f"conv-{n}" for n in EPOCHS_SEEN}
 by_epoch = {
     method: np.hstack([runs_of(table, method, e, [100]) for e in ENCODER.values()])
@@ -555,10 +554,11 @@ by_epoch = {
 history = pretrained.history("conv").set_index("epoch").validation_loss
 scratch = conv["from scratch"][:, :1]
 
-longest = {name: reached[:, -1].mean() for name, reached in by_epoch.items()}
-change = by_epoch["frozen"][:, -1] - by_epoch["frozen"][:, 3]  # 100 against 6 epochs
+change = by_epoch["frozen"][:, 2] - by_epoch["frozen"][:, 1]  # 100 against 6 epochs
+untrained = runs_of(table, "frozen", "conv-0", [100])
 verdict = "falls" if change.mean() < 0 else "rises"
 print(f"your guess: {my_long}    measured, frozen: {verdict}, {change.mean():+.1f}")
+print(f"a random encoder, frozen: {written(untrained - scratch)[0]}")
 rows = {name: written(reached - scratch) for name, reached in by_epoch.items()}
 index = pd.Index(EPOCHS_SEEN, name="epochs of pre-training")
 pd.DataFrame(rows, index=index).add_suffix(", minus scratch")
@@ -569,9 +569,10 @@ pd.DataFrame(rows, index=index).add_suffix(", minus scratch")
 # %%
 how = {"sharex": True, "layout": "constrained", "height_ratios": (1, 2)}
 fig, (above, below) = plt.subplots(2, 1, figsize=(7.5, 6), **how)
-moments = EPOCHS_SEEN[1:]
-above.plot(moments, history[moments], "o-", color=plots.colour("convolutional"))
-above.set_ylabel("reconstruction\nerror per pixel")
+pink = plots.colour("convolutional")
+above.plot(history.index, history, color=pink)
+above.plot(EPOCHS_SEEN, history[EPOCHS_SEEN], "o", color=pink)
+above.set(ylabel="reconstruction\nerror per pixel", yscale="log")
 for name, reached in by_epoch.items():
     colour, marker, line = STYLE[name]
     look = {"color": colour, "marker": marker, "linestyle": line, "capsize": 3}
@@ -579,8 +580,10 @@ for name, reached in by_epoch.items():
     below.errorbar(EPOCHS_SEEN, reached.mean(0), deviation, label=name, **look)
 level = {"linestyle": ":", "color": STYLE["from scratch"][0]}
 below.axhline(scratch.mean(), **level, label="from scratch")
+level = {"linestyle": "-.", "color": STYLE["frozen"][0]}
+below.axhline(untrained.mean(), **level, label="frozen, random")
 below.set(xlabel="epochs of pre-training", ylabel="test accuracy (%)")
-below.set_xscale("symlog", linthresh=1)
+below.set_xscale("log")
 below.set_xticks(EPOCHS_SEEN, EPOCHS_SEEN)
 below.minorticks_off()
 below.legend(frameon=False, ncol=2)
@@ -620,9 +623,9 @@ pd.DataFrame(differ).T
 # %% [markdown]
 # The denoising encoder is the widest and trained for longest, though it is a single
 # dense layer. Should it win, was it the corruption, the training or the width? Two
-# controls have its shape exactly: a **copier**, trained as long but on clean images,
-# and a **random layer**, never trained at all. **With which of the five does a frozen
-# head do best at a hundred labels?**
+# controls have its shape exactly: a **copier**, trained on clean images (for 8 epochs,
+# like lesson 3's control), and a **random layer**, never trained at all. **With which
+# of the five does a frozen head do best at a hundred labels?**
 
 # %% tags=["prediction"]
 my_encoder = "ResNet"  # or "conv", "DAE", "copier", "random layer"
@@ -657,8 +660,8 @@ ax.legend(frameon=False)
 ahead = (at_100["DAE"] - at_100["copier"]).mean()
 plots.finish(
     fig,
-    title="Same shape, same epochs: an encoder that learned to repair is worth "
-    f"{ahead:.1f} points more than one that learned to copy",
+    title="Three encoders of one shape: to have learned to repair is worth "
+    f"{ahead:.1f} points more than to have learned to copy",
     caption="Test accuracy of a head on five frozen encoders, 100 labels, five draws "
     "joined by grey lines; dotted, logistic regression on pixels. The denoising "
     "encoder is ahead on every draw.",
@@ -688,11 +691,11 @@ least = min(NAMES, key=lambda kind: gains[kind][:, -1].mean())
 print(f"your guess: {my_least}    measured: {least}")
 rows = {NAMES[kind]: written(gain) for kind, gain in gains.items()}
 gained = pd.DataFrame(rows, index=[f"{n:,} labels" for n in BUDGETS])
-for kind in NAMES:
+for kind in ("conv", "DAE"):
     scratch = runs_of(table, "from scratch", kind, [100])
     once = written(runs_of(table, "all at once", kind, [100]) - scratch)
     gained.loc["100 labels, all at once", NAMES[kind]] = once[0]
-gained
+gained.fillna("")
 
 # %% [markdown]
 # The accuracies themselves, one panel for each network:
@@ -700,7 +703,7 @@ gained
 # %%
 fig, axes = plt.subplots(1, 3, figsize=(11, 4.2), sharey=True, layout="constrained")
 for ax, kind in zip(axes, NAMES):
-    lines = {name: (runs_of(table, name, kind), STYLE[name]) for name in METHODS[:3]}
+    lines = {name: (runs_of(table, name, kind), STYLE[name]) for name in METHODS}
     draw_lines(ax, lines)
     few, many = (gains[kind][:, i].mean() for i in (0, -1))
     gained = f"{few:+.1f} points at 100, {many:+.1f} at 5,000"

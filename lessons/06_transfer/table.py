@@ -7,8 +7,8 @@ accuracy on the 10,000 test images. Rates and epochs were fixed on the validatio
 of one draw (100 and 1,000 labels) and then kept; the test images serve for the table
 only. Encoders: `conv` after six epochs (`conv_short` of the shipped weights), `conv-N`
 after N epochs of the same training, `conv-0` a random start; `DAE`, `ResNet`; and two
-controls of the DAE's shape, `copier` (trained as long, without corruption) and
-`random layer` (never trained).
+controls of the DAE's shape, `copier` (8 epochs without corruption) and `random layer`
+(never trained).
 
 other_data.csv has one row for each pre-training (data set and start), data set of the
 labels, method and draw. Starts whose last ReLU never wakes (lesson 5) are left out.
@@ -41,8 +41,7 @@ OTHER_KEYS = ["labels_of", "pretrained_on", "start", "method", "draw"]
 # name of the encoder in the table -> shipped weights
 WEIGHTS = {"conv": "conv_short", "DAE": "dae", "ResNet": "resnet_64"}
 SHIPPED = {**WEIGHTS, "conv-100": "conv"}
-SNAPSHOTS = (1, 3)  # epochs; 6 and 100 are shipped
-BY_EPOCHS = ["conv-0", *(f"conv-{n}" for n in SNAPSHOTS), "conv-100"]
+COPIER_EPOCHS = 8  # as lesson 3's control
 CONTROLS = ("copier", "random layer")
 WIDE = int(784 * 1.2)  # units of the DAE and of its controls
 
@@ -52,22 +51,27 @@ METHODS = ("frozen", "from scratch", "head first")
 ALL = [  # (methods, encoders, labels)
     (("pixels", "PCA"), ("none",), BUDGETS),
     (METHODS, WEIGHTS, BUDGETS),
-    (("all at once",), WEIGHTS, [100]),
-    (("frozen", "head first", "all at once"), ("conv-100", "conv-0"), [100]),
-    (("head first, one rate", "all at once, slower", "two blocks"), ("conv",), [100]),
-    (("frozen", "head first", "all at once"), BY_EPOCHS, [100]),
-    (("frozen",), CONTROLS, BUDGETS),
-    (("all at once",), ("conv",), BUDGETS),
+    (("all at once",), ("conv", "DAE"), [100]),
+    (("frozen", "head first", "all at once"), ("conv-100",), [100]),
+    (("frozen",), ("conv-0", "random layer"), [100]),
+    (("frozen", "head first", "all at once"), ("conv-1",), [100]),
+    (("frozen",), CONTROLS, [100, 1000]),
+    (("two blocks", "head first, one rate", "all at once, slower"), ("conv",), [100]),
 ]
 PRODUCTS = [itertools.product(*part, DRAWS) for part in ALL]
 RUNS = [dict(zip(KEYS, run)) for run in itertools.chain(*PRODUCTS)]
 
 SETS = {"clothes": "FashionMNIST", "digits": "MNIST"}
 STARTS = (0, 3, 5)  # 1, 2 and 4 paint black for ever
-TRANSFERRED = itertools.product(
-    SETS, SETS, STARTS, ("head first", "all at once"), range(3)
-)
-FROM_SCRATCH = itertools.product(SETS, ["none"], [-1], ["from scratch"], range(3))
+OTHER_DRAWS = range(3)
+TRANSFERRED = [
+    (labels_of, seen, start, method, draw)
+    for start, draw, labels_of, seen in itertools.product(
+        STARTS, OTHER_DRAWS, SETS, SETS
+    )
+    for method in ("head first", "all at once")
+]
+FROM_SCRATCH = itertools.product(SETS, ["none"], [-1], ["from scratch"], OTHER_DRAWS)
 OTHER_RUNS = [dict(zip(OTHER_KEYS, run)) for run in (*FROM_SCRATCH, *TRANSFERRED)]
 
 
@@ -81,22 +85,14 @@ def pca() -> metrics.PCABaseline:
     return metrics.PCABaseline(images("train").images)
 
 
-def train_encoders(folder: Path) -> None:
-    """The encoders that are not shipped: two moments of the short run, the copier."""
+def train_encoder(name: str, folder: Path) -> None:
+    """One of the two trained encoders that are not shipped: conv-1 or the copier."""
     folder.mkdir(parents=True, exist_ok=True)
-
-    def keep(model: nn.Module, history) -> None:
-        if len(history) in SNAPSHOTS:
-            torch.save(model[0].state_dict(), folder / f"conv-{len(history)}.pt")
-
     torch.manual_seed(0)
-    fit(
-        models.conv_autoencoder(), images("train"), epochs=max(SNAPSHOTS), on_epoch=keep
-    )
-    torch.manual_seed(0)
-    copier = models.dense_autoencoder(WIDE)
-    fit(copier, images("train"), epochs=pretrained.card("dae")["epochs"])
-    torch.save(copier[0].state_dict(), folder / "copier.pt")
+    copier = name == "copier"
+    model = models.dense_autoencoder(WIDE) if copier else models.conv_autoencoder()
+    fit(model, images("train"), epochs=COPIER_EPOCHS if copier else 1)
+    torch.save(model[0].state_dict(), folder / f"{name}.pt")
 
 
 def pretrained_encoder(name: str, draw: int) -> nn.Module:
@@ -109,8 +105,8 @@ def pretrained_encoder(name: str, draw: int) -> nn.Module:
     encoder = build()[0]
     if name not in ("conv-0", "random layer"):
         folder = tables.ROOT / "build" / "transfer"
-        if not (folder / "copier.pt").exists():
-            train_encoders(folder)
+        if not (folder / f"{name}.pt").exists():
+            train_encoder(name, folder)
         encoder.load_state_dict(torch.load(folder / f"{name}.pt", weights_only=True))
     return encoder
 
