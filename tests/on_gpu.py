@@ -24,7 +24,7 @@ from matplotlib import pyplot as plt
 from course_utils.engine.session import Session
 from tests import pretended
 
-TROUBLE = re.compile(r"same device|device type|generator|device=|[Cc]annot copy|OnGPU|Not yet")
+TROUBLE = re.compile(r"same device|device type|for generator|device=|[Cc]annot copy|OnGPU|Not yet")
 
 
 def begin(session, whole=Session._begin):

@@ -3,7 +3,8 @@
 ``lab`` installs what a learner needs, ``all`` adds the tools for tests, grading and authoring.
 Runs under any Python 3 up to the check of the version, uses the standard library alone, and may be
 killed at any moment: the next call goes on. Where uv is on the PATH it installs the packages, else
-pip does; meanwhile a line says how far it is. Whatever goes wrong, the last line is one sentence that says what to do.
+pip does; meanwhile a line says how far it is. Whatever goes wrong, the last line is one sentence
+that says what to do.
 """
 # ruff: noqa: UP031, UP032  (an old Python 3 must get as far as the sentence about its version)
 
