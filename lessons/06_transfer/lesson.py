@@ -888,7 +888,7 @@ plots.finish(
     f"{first['clothes']:+.1f} points on clothes, {first['digits']:+.1f} on digits; all "
     f"at once {once['clothes']:+.1f} and {once['digits']:+.1f}",
     caption="Test accuracy from scratch, with the encoder from the other data set in "
-    "two ways, and with that from the same; 100 labels, two draws joined by grey lines.",
+    "two ways, and with that from the same; 100 labels, two draws, joined by lines.",
 )
 
 # %% [markdown]

@@ -1,8 +1,8 @@
-"""Makes the two shipped tables of lesson 06, transfer.csv and other_data.csv.
+"""Makes course_utils/tables/transfer.csv, the table of lesson 06.
 
 The code that trains is the lesson's own: its cells with the tag "label-budget".
 
-transfer.csv has one row for each method, encoder, number of labels and draw of labels:
+One row for each method, encoder, number of labels and draw of labels:
 accuracy on the 10,000 test images. Rates and epochs were fixed on the validation images
 of one draw (100 and 1,000 labels) and then kept; the test images serve for the table
 only. Encoders: `conv` after six epochs (`conv_short` of the shipped weights), `conv-N`
@@ -10,19 +10,15 @@ after N epochs of the same training, `conv-0` a random start; `DAE`, `ResNet`; a
 controls of the DAE's shape, `copier` (8 epochs without corruption) and `random layer`
 (never trained).
 
-other_data.csv has one row for each pre-training (data set and start), data set of the
-labels, method and draw. Starts whose last ReLU never wakes (lesson 5) are left out.
-
 About an hour on one quiet core, encoders included, which are kept in build/transfer/;
 run again after an interruption and the rows that are there stay.
 
-    PYTHONPATH=. python lessons/06_transfer/table.py [FOLDER]
+    PYTHONPATH=. python lessons/06_transfer/table.py [FILE]
 """
 
 from __future__ import annotations
 
 import itertools
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -36,8 +32,7 @@ from course_utils import data, metrics, models, pretrained
 from course_utils.training import fit
 from tools import tables
 
-KEYS = ["method", "encoder", "labels", "draw"]
-OTHER_KEYS = ["labels_of", "pretrained_on", "start", "method", "draw"]
+NAME, KEYS = "transfer", ["method", "encoder", "labels", "draw"]
 # name of the encoder in the table -> shipped weights
 WEIGHTS = {"conv": "conv_short", "DAE": "dae", "ResNet": "resnet_64"}
 SHIPPED = {**WEIGHTS, "conv-100": "conv"}
@@ -61,23 +56,10 @@ ALL = [  # (methods, encoders, labels)
 PRODUCTS = [itertools.product(*part, DRAWS) for part in ALL]
 RUNS = [dict(zip(KEYS, run)) for run in itertools.chain(*PRODUCTS)]
 
-SETS = {"clothes": "FashionMNIST", "digits": "MNIST"}
-STARTS = (0, 3, 5)  # 1, 2 and 4 paint black for ever
-OTHER_DRAWS = range(3)
-TRANSFERRED = [
-    (labels_of, seen, start, method, draw)
-    for start, draw, labels_of, seen in itertools.product(
-        STARTS, OTHER_DRAWS, SETS, SETS
-    )
-    for method in ("head first", "all at once")
-]
-FROM_SCRATCH = itertools.product(SETS, ["none"], [-1], ["from scratch"], OTHER_DRAWS)
-OTHER_RUNS = [dict(zip(OTHER_KEYS, run)) for run in (*FROM_SCRATCH, *TRANSFERRED)]
-
 
 @cache
-def images(split: str, name: str = "FashionMNIST") -> data.ImageSet:
-    return data.load_images(name, split)
+def images(split: str) -> data.ImageSet:
+    return data.load_images("FashionMNIST", split)
 
 
 @cache
@@ -151,28 +133,9 @@ def measure(method: str, encoder: str, labels: int, draw: int) -> dict[str, floa
     return {"accuracy": round(float(accuracy), 4)}
 
 
-@cache
-def short_pretraining(name: str, start: int) -> nn.Module:
-    return LESSON["pretrain"](images("train", SETS[name]).images, start)
-
-
-def measure_other(
-    labels_of: str, pretrained_on: str, start: int, method: str, draw: int
-) -> dict[str, float]:
-    pool, exam = (images(split, SETS[labels_of]) for split in ("train", "test"))
-    labelled = LESSON["draw_labels"](pool, 100, draw)
-    if method == "from scratch":
-        model = LESSON["from_scratch"](labelled, draw)
-    else:
-        train = LESSON["head_first" if method == "head first" else "all_at_once"]
-        model = train(labelled, draw, short_pretraining(pretrained_on, start))
-    return {"accuracy": round(LESSON["accuracy"](model, exam), 4)}
-
-
-def main(folder: Path) -> None:
-    tables.fill(folder / "transfer.csv", KEYS, RUNS, measure)
-    tables.fill(folder / "other_data.csv", OTHER_KEYS, OTHER_RUNS, measure_other)
+def main(path: Path) -> None:
+    tables.fill(path, KEYS, RUNS, measure)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if sys.argv[1:] else tables.target("transfer").parent)
+    main(tables.target(NAME))
