@@ -913,7 +913,14 @@ plots.finish(
 )
 
 # %% [markdown]
-# TEXT8
+# Did you expect this? On the full data the foreign encoder, head first, is no help but
+# a **handicap**, on clothes and on digits. On digits even the encoder that saw digits
+# loses against a random start. This is called *negative transfer*. The likely reason is
+# that these encoders are no neutral starting point: a short pre-training has bent them
+# towards copying, and a hundred labels at a small rate do not bend them back. All at
+# once, with the larger rate from the first step, the foreign encoder loses less, and on
+# clothes next to nothing. So the handicap, too, belongs to a protocol. And it is one
+# pre-training and two draws: by this lesson's own standard a hint, not a finding.
 #
 # > **Pitfall.** "Pre-trained" sounds like "better". Keep the random start in every
 # > comparison; sometimes it wins.
