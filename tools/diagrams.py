@@ -4,9 +4,9 @@
     python -m tools.diagrams --check    name those that differ from their source
 
 A lesson's text names the source, ``![words](hourglass.svg)``, and the builder puts the picture into
-the notebook. It is a PNG because Colab shows no SVG and no attachment in a text, and GitHub no file
-that lies beside a notebook opened from elsewhere; a PNG inside the text is shown by all. Chromium
-draws it (Debian: chromium), so that what stands in the repository looks the same for everybody.
+the notebook, as a PNG inside the text: Colab shows neither an SVG nor an attachment there, and a
+file beside the notebook is lost where the notebook is opened alone. Chromium draws it (Debian:
+chromium).
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def put_into(text: str, folder: Path) -> str:
         picture = sources().get(source)
         if picture is None or not picture.exists():
             raise ValueError(f"{source} is not drawn: python -m tools.diagrams")
-        return f"![{words}](data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode()})"
+        png = base64.b64encode(picture.read_bytes()).decode()
+        return f"![{words}](data:image/png;base64,{png})"
 
     return IN_TEXT.sub(change, text)
 
