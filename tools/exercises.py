@@ -82,12 +82,13 @@ def wanted(nb: nbformat.NotebookNode) -> str:
     cells = [cell for cell in nb.cells if "wanted" in cell.metadata.get("tags", [])]
     shown = [output.data for cell in cells for output in cell.outputs if "data" in output]
     places = [i for i, data in enumerate(shown) if "image/png" in data]
-    if not places:
-        return ""
-    title, picture, caption = shown[places[-1] - 1 : places[-1] + 2]
-    alt = re.sub(r"[\[\]]", "", title["text/plain"])
-    parts = (title["text/markdown"], f"![{alt}](data:image/png;base64,{picture['image/png']})")
-    return "\n\n".join([*parts, caption["text/markdown"]])
+    parts = shown[max(places[-1] - 1, 0) : places[-1] + 2] if places else []
+    return "\n\n".join(
+        f"![{re.sub(r'[][]', '', data['text/plain'])}](data:image/png;base64,{data['image/png']})"
+        if "image/png" in data
+        else data["text/markdown"]
+        for data in parts
+    )
 
 
 def secret_lines(notebook: Path) -> set[str]:

@@ -310,14 +310,15 @@ by_index = time.perf_counter() - start
 print(f"one pass over the images: DataLoader {by_loader:.2f} s, index {by_index:.2f} s")
 
 # %% [markdown]
-# The same batches, another price; on a model as small as ours it would be felt.
+# The same batches at another price. How much it matters depends on what a step of
+# training costs; with a model as small as ours the index is the better choice.
 #
-# And on a **GPU**? Two lines change: the model moves once, `autoencoder.to("cuda")`,
-# *before* the optimiser is made, and so does every batch,
+# And on a **GPU**? Two lines change. The model moves once, `autoencoder.to("cuda")`,
+# before the optimiser is made; and so does every batch, those for validation too:
 # `original_imgs = train.images[batch].to("cuda")`. What you draw or hand to numpy comes
-# back with `.cpu()`. Nothing else changes, neither loss nor loop; only the last digits
-# of the numbers may. The package's `fit`, which we meet in section 8, takes a GPU where
-# there is one. No lesson needs it.
+# back with `.cpu()`. Loss and loop stay as they are; the last digits of the numbers may
+# differ. The package's `fit`, which we meet in section 8, takes a GPU where there is
+# one. No lesson needs it.
 #
 # Did it learn, and does it do as well on pictures that it has never seen?
 
