@@ -12,6 +12,7 @@ The same solution always gives the same bytes.
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
 import io
 import os
@@ -21,6 +22,8 @@ import zipfile
 from pathlib import Path
 
 import nbformat
+
+from course_utils.engine.drawing import small
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRETS = re.compile(r"### (BEGIN|END) SOLUTION|\bgrading\.|\bModel answer\b")
@@ -82,13 +85,15 @@ def wanted(nb: nbformat.NotebookNode) -> str:
     cells = [cell for cell in nb.cells if "wanted" in cell.metadata.get("tags", [])]
     shown = [output.data for cell in cells for output in cell.outputs if "data" in output]
     places = [i for i, data in enumerate(shown) if "image/png" in data]
-    parts = shown[max(places[-1] - 1, 0) : places[-1] + 2] if places else []
-    return "\n\n".join(
-        f"![{re.sub(r'[][]', '', data['text/plain'])}](data:image/png;base64,{data['image/png']})"
-        if "image/png" in data
-        else data["text/markdown"]
-        for data in parts
-    )
+    parts = []
+    for data in shown[max(places[-1] - 1, 0) : places[-1] + 2] if places else []:
+        if "image/png" in data:
+            png = small(base64.b64decode(data["image/png"]))
+            alt = re.sub(r"[][]", "", data["text/plain"])
+            parts.append(f"![{alt}](data:image/png;base64,{png})")
+        else:
+            parts.append(data["text/markdown"])
+    return "\n\n".join(parts)
 
 
 def secret_lines(notebook: Path) -> set[str]:
