@@ -82,7 +82,8 @@ class Contender:
         print(json.dumps(asked), file=self.process.stdin, flush=True)
         answer = self.process.stdout.readline()
         if not answer:
-            raise SystemExit(f"{self.name} stopped; its last words stand in {self.log.name}")
+            how = f"{self.name} stopped with {self.process.wait()}"
+            raise SystemExit(f"{how}; its last words stand in {self.log.name}")
         answer = json.loads(answer)
         return answer | {"rate": n * epochs / answer["seconds"]}
 
