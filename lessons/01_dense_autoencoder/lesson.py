@@ -835,7 +835,7 @@ def report(name):
     errors = [reconstruction_error(model, validation.images) for model in models]
     summary[name] = {
         "error": torch.tensor(errors).mean().item(),
-        "deviation": torch.tensor(errors).std().item(),
+        "deviation": pd.Series(errors).std(),
         "PCA's error": pca_error,
         "parameters": sum(p.numel() for p in models[0].parameters()),
         "units that never fire": [dead_units(model) for model in models],
@@ -1030,7 +1030,7 @@ my_control = 0.018  # change this to your own guess, then run on
 
 # %% [markdown]
 # The control: the same six layers, the same epochs, and nothing that bends between
-# them.
+# them. One seed will do here; a code without ReLU hardly varied.
 
 
 # %%
@@ -1042,7 +1042,10 @@ def without_relu():
     return nn.Sequential(*halves)
 
 
-results["stacked, no ReLU"] = three_seeds(without_relu, few_epochs)
+torch.manual_seed(0)
+control = without_relu()
+fit(control, train, epochs=few_epochs)
+results["stacked, no ReLU"] = [control]
 table = report("stacked, no ReLU")
 print(f"your guess: {my_control}    it is {table['error'].iloc[-1]:.4f}")
 table
@@ -1081,13 +1084,13 @@ for name, models in results.items():
     rows[name] = {
         "numbers kept": latent_dim,
         "test error": torch.tensor(errors).mean().item(),
-        "deviation": f"± {torch.tensor(errors).std():.4f}",
+        "deviation": f"± {pd.Series(errors).std():.4f}" if len(errors) > 1 else "",
     }
 pd.DataFrame.from_dict(rows, orient="index").fillna("").round(4)
 
 # %% [markdown]
 # The order is that of the validation images; nothing was chosen by luck. (A formula has
-# no seed, hence no deviation.) And the eye agrees:
+# no seed and the control was trained once, hence no deviation.) And the eye agrees:
 
 # %% tags=["readme"]
 drawn = {"original": ten.images, "PCA": pca.decode(pca.encode(ten.images, latent_dim))}

@@ -178,7 +178,7 @@ from course_utils.corruption import Dropout
 from course_utils.losses import denoising
 from course_utils.training import fit
 
-epochs = 7 if train.source == "full" else 40  # the small sample needs more passes
+epochs = 5 if train.source == "full" else 40  # the small sample needs more passes
 corruptor = Dropout(0.5)
 loss = denoising(corruptor)
 saved = f"checkpoints/03_DAE_{train.source}.ckpt"

@@ -30,7 +30,7 @@ from course_utils.training import fit
 pytestmark = pytest.mark.usefixtures("full_data")
 
 SEEDS = (0, 1, 2)
-EPOCHS = 8
+EPOCHS = 6
 KINDS = (
     Dropout(0.5),
     Masking(0.5),

@@ -668,7 +668,7 @@ plots.finish(
 # ones blurred: blur *improves* both distances. So "nearer than real pictures" is no
 # praise, and only rows that are equally blurred may be compared. Among these the order
 # is sound.
-
+#
 # <details><summary><b>Check yourself.</b> How can the mixture be as near to test images
 # as <i>real</i> pictures are, though its samples are visibly worse?</summary>
 #
