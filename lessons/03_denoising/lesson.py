@@ -543,13 +543,13 @@ table.round(3)
 
 # %% [markdown]
 # So the control does fill the holes in part: most of the error there is gone, though no
-# one ever asked for it. That sounds like knowledge of clothes. But look at
-# the row above: the mean image, which never saw the picture, takes off *more*. The
+# one ever asked for it. That sounds like knowledge of clothes. But look at the row
+# above: the mean image, which never saw the picture, takes off about as much. The
 # control's code numbers are each read from many pixels, so that a lost one leaves a
 # gap that is merely shallower. Its strength is elsewhere, on the ground and the
-# survivors, where a copy is nearly right. In the holes only those that were fitted to
-# corrupted pictures beat the mean image, the formula and, best of all, the DAE. That is
-# what the corruption in training is worth.
+# survivors, where a copy is nearly right. In the holes those that were fitted to
+# corrupted pictures are far ahead, the formula and, best of all, the DAE. That is what
+# the corruption in training is worth.
 #
 # > **Stop here**: [task 3 of the
 # > exercise](../exercises/03_denoising/03_denoising.ipynb),
