@@ -69,7 +69,7 @@ def test_a_drawing_that_is_not_there_is_named(tmp_path):
         diagrams.put_into("![words](none.svg)", tmp_path)
 
 
-@pytest.mark.parametrize("folder", READY, ids=name)
+@pytest.mark.parametrize("folder", WITH_LINES, ids=name)
 def test_pictures_of_a_lesson_are_small(folder):
     """Every rebuild stays in the history for ever."""
     built = build.targets()[folder.name][1].read_text(encoding="utf-8")
