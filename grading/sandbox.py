@@ -331,3 +331,14 @@ def usage(root: int) -> tuple[int, int]:
         tasks += int(fields.get("Threads", "1"))
         memory += int(fields.get("RssAnon", "0 kB").split()[0]) << 10
     return memory, tasks
+
+
+def processors() -> int:
+    """How many processors this process may use: its affinity, and its cgroup's quota."""
+    free = len(os.sched_getaffinity(0))
+    try:
+        group = Path("/proc/self/cgroup").read_text().rsplit("::", 1)[1].strip()
+        quota, period = Path(f"/sys/fs/cgroup{group}/cpu.max").read_text().split()
+        return max(1, min(free, round(int(quota) / int(period))))
+    except (OSError, ValueError, IndexError):
+        return max(1, free)
