@@ -188,8 +188,9 @@ def _named(path: PurePosixPath, exercises: dict[str, list[dict]]) -> str:
 
 def _exercise(found: Found, exercises: dict[str, list[dict]]) -> str:
     """By folder, then by file name, then by content."""
-    if not found.notebook or (named := _named(found.path, exercises)):
-        return _named(found.path, exercises)
+    named = _named(found.path, exercises)
+    if named or not found.notebook:
+        return named
     try:
         with assemble.bounded():
             cells = assemble.read(found.data() or b"")

@@ -35,6 +35,7 @@ from grading.marks import Marks
 
 ROOT = Path(__file__).resolve().parents[1]
 VERSION_OF = ("runner.py", "sandbox.py", "assemble.py", "judging.py", "grade.py")
+PACKAGE = ROOT / "course_utils"
 LIMITS = sandbox.Limits()
 
 
@@ -73,7 +74,7 @@ def fingerprint(submission: collect.Submission, secret: str) -> str:
     digest.update(json.dumps(submission.notes).encode())
     questions = judging.path_of(submission.exercise)
     grader = [ROOT / "grading" / name for name in VERSION_OF]
-    package = sorted((ROOT / "course_utils").rglob("*.py"))  # a changed metric leaves no old mark
+    package = sorted(PACKAGE.rglob("*.py"))  # a changed metric leaves no old mark
     for path in [exercise_path(submission.exercise), questions, *grader, *package]:
         digest.update(path.read_bytes() if path.exists() else b"-")
     return digest.hexdigest()
@@ -415,25 +416,25 @@ def run(
     asked = {only: exercises[only]} if only else exercises
     work, today = Work(out), set()
     with Marks(out) as marks:
-        for name in exercises:
-            marks.exercise(name, exercises[name])
         report.read_texts(out, marks, exercises)
         marks.class_list(students)
         for submission in collect.each(source, asked, say) if source else ():
             submission.exercise = submission.exercise or only
             work.take_in(submission)
             today.add((submission.student, submission.exercise))
+        for name in sorted({path.name for path in out.glob("submitted/*/*")} & exercises.keys()):
+            marks.exercise(name, exercises[name])
         results, todo = what_is_there(work, marks, exercises, today if again else set())
         say(
             f"{len(today)} submissions taken in, {len(results)} in all: "
             f"{len(results) - len(todo)} graded before or not to be graded, {len(todo)} to grade"
         )
-        # from here on no old mark stands in any table or on any page
-        report.write_all(out, results, exercises, marks)
         if todo:
+            # from here on no old mark stands in any table or on any page
+            report.write_all(out, results, exercises, marks, picture=False)
             how = work.secret, bwrap, limits
             _grade_all(work, marks, exercises, results, todo, how, jobs, check_grader, say)
-            report.write_all(out, results, exercises, marks)
+        report.write_all(out, results, exercises, marks)
         for line in marks.said:
             say(line)
     return [results[key] for key in sorted(results, key=lambda key: key[::-1])]

@@ -27,6 +27,7 @@ TABLES = (
     """create table if not exists hand_mark (student text, exercise text, question text,
     digest text, points real, extra real, comment text,
     primary key (student, exercise, question, digest))""",
+    "create table if not exists exercise (name text primary key, digest text)",
     "create table if not exists class_list (student text primary key, email text)",
 )
 HERE = "student=:student and exercise=:exercise and question=:question"
@@ -98,6 +99,10 @@ class Marks:
         """The exercise with its questions; one that is no longer asked goes, and what was given for
         it by hand is kept in ``hand_mark``."""
         book, api = self.book, self.api
+        digest = digest_of(repr([(info(c), c["source"]) for c in template if info(c)]))
+        known = self.sql("select digest from exercise where name=:name", name=name).scalar()
+        if known == digest:
+            return
         book.update_or_create_assignment(name)
         notebook = book.update_or_create_notebook(name, name)
         graded = {info(cell)["grade_id"]: cell for cell in template if info(cell).get("grade")}
@@ -117,6 +122,9 @@ class Marks:
             book.update_or_create_source_cell(
                 key, name, name, source=cell["source"], cell_type=cell["cell_type"]
             )
+        with self.saved():
+            self.sql("insert or replace into exercise values (:name, :digest)", name=name,
+                     digest=digest)  # fmt: skip
 
     def _rows(self, student: str, exercise: str) -> tuple[dict, dict]:
         """Question -> nbgrader's Grade, answer cell -> its Comment; made where they are missing."""

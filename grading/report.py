@@ -73,7 +73,7 @@ def only_known(outputs: object) -> list[dict]:
 
 
 def titles(template: list[dict]) -> tuple[str, dict[str, str]]:
-    """The exercise's title, and question -> number and words of the heading that it stands under."""
+    """The exercise's title, and question -> number and words of its heading."""
     title, heading, found = "", "", {}
     for cell in template:
         if cell["cell_type"] == "markdown":
@@ -471,13 +471,16 @@ def _short(text: str) -> str:
     return text if len(text) < 45 else f"{text[:42]}…"
 
 
-def write_all(out: Path, results: dict, exercises: dict, marks: Marks) -> None:
+def write_all(
+    out: Path, results: dict, exercises: dict, marks: Marks, picture: bool = True
+) -> None:
     """All tables, pages and the picture, of everything in the gradebook."""
     all_totals = totals(results, exercises, marks)
     write_texts(out, all_totals, marks)
     failed = write_feedback(out / "feedback", all_totals)
     marks.said = list(dict.fromkeys([*marks.said, *failed]))
-    if any(total.worth for total in all_totals):
+    (out / "summary.png").unlink(missing_ok=True)
+    if picture and any(total.worth for total in all_totals):
         write_summary(out / "summary.png", all_totals)
     rows = grade_rows(all_totals)
     sheets.write_csv(out / "grades.csv", GRADES, rows)
