@@ -226,6 +226,7 @@ def _unwrapped(found: list[Found], exercises: dict[str, list[dict]], own: str) -
         plain = {one.path.stem for one in found if one.notebook and len(one.path.parts) == 2}
         people = len(plain) > 1 and not any(_named(one.path, exercises) for one in found)
         around = top.removesuffix(".zip").lower() in {own.lower(), *WRAPPERS, *exercises}
+        around = around or {part.lower() for part in inner} <= WRAPPERS
         if not (several or moodle or around or (people and not folders)):
             return found
         for one in found:

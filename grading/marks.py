@@ -130,7 +130,8 @@ class Marks:
         """Question -> nbgrader's Grade, answer cell -> its Comment; made where they are missing."""
         book, api = self.book, self.api
         book.update_or_create_student(student)
-        submission = book.update_or_create_submission(exercise, student)
+        with book.db.no_autoflush:
+            submission = book.update_or_create_submission(exercise, student)
         here = submission.notebooks[0]
         cells = here.notebook
         made = []

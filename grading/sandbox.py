@@ -71,10 +71,8 @@ def find_sandbox() -> str:
 
 
 def _visible() -> list[str]:
-    """The folders that the box may read: the interpreter, its packages, the course's package, the
-    data."""
-    course = Path(course_utils.__file__).resolve().parent
-    folders = [sys.prefix, sys.base_prefix, str(course)]
+    """The folders that the box may read: the interpreter, its packages, the data."""
+    folders = [sys.prefix, sys.base_prefix]
     data = os.environ.get("COURSE_DATA", "sample")
     if os.path.isdir(data):
         folders.append(os.path.abspath(data))
@@ -136,6 +134,9 @@ def bwrap_arguments(bwrap: str) -> list[str]:
         if not folder.startswith("/usr/"):
             arguments += ["--ro-bind", folder, folder]
     arguments += [
+        "--ro-bind",
+        str(Path(course_utils.__file__).resolve().parent),
+        "/opt/course/course_utils",
         "--ro-bind",
         str(RUNNER),
         "/opt/runner.py",
