@@ -58,7 +58,10 @@ class Device(TorchDispatchMode):
     """What is made with its name lies there, too."""
 
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-        return run(operation, args, kwargs or {})
+        wanted = (kwargs or {}).get("device")
+        if wanted is None or torch.device(wanted).type != KIND:
+            return operation(*args, **(kwargs or {}))  # by the tensors themselves
+        return run(operation, args, kwargs)
 
 
 class Noise:
@@ -113,6 +116,13 @@ def run(operation, args, kwargs):
     return return_and_correct_aliasing(operation, args, kwargs, result) if there else result
 
 
+def moved(module, how, recurse=True, whole=torch.nn.Module._apply):
+    """``module.to(…)``, which touches nothing where all lies there already."""
+    if all(how(tensor) is tensor for tensor in [*module.parameters(), *module.buffers()]):
+        return module
+    return whole(module, how, recurse)
+
+
 @contextmanager
 def gpu():
     """Inside the ``with`` block this machine has such a device."""
@@ -122,9 +132,10 @@ def gpu():
         mock.patch.object(speed, "choose_device", lambda wanted: torch.device(wanted or KIND)),
         mock.patch.object(torch, "mps", NOISE),  # torch.manual_seed sees to it
         mock.patch.object(torch, KIND, NOISE, create=True),
+        mock.patch.object(torch.nn.Module, "_apply", moved),
     ]
     try:
-        with Device(), patches[0], patches[1], patches[2]:
+        with Device(), patches[0], patches[1], patches[2], patches[3]:
             yield torch.device(KIND)
     finally:
         torch.__future__.set_swap_module_params_on_conversion(swapped)

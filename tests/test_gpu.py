@@ -1,5 +1,10 @@
 """On a GPU, without one: a pretended device that refuses what a real one refuses."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import matplotlib
 import pytest
 import torch
@@ -7,9 +12,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_utils import corruption, losses, metrics, models, pretrained, sweeps, training, widgets
-from tests import pretended
+from tests import on_gpu, pretended
 
 generator = torch.Generator().manual_seed(0)
+LESSONS = Path(__file__).resolve().parents[1] / "lessons"
+SOURCES = [*LESSONS.glob("[!_.]*/lesson.py"), *LESSONS.glob("[!_.]*/exercise.py")]
+FEW = ["03_denoising/exercise.py", "04_sampling/lesson.py"]  # in `make test`; ALL=1: every one
+ALL = os.environ.get("COURSE_TESTS") == "all"
 IMAGES = (torch.rand(300, 1, 28, 28, generator=generator) ** 4 * 255).round() / 255
 LABELS = torch.randint(10, (300,), generator=generator)
 
@@ -137,3 +146,43 @@ def test_shipped_weights_are_float32_whatever_the_default():
     finally:
         torch.set_default_dtype(torch.float32)
     assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize(
+    "name", sorted(str(path.relative_to(LESSONS)) for path in SOURCES) if ALL else FEW
+)
+def test_every_cell_of_a_notebook_runs_there(name):
+    command = [sys.executable, "-m", "tests.on_gpu", str(LESSONS / name)]
+    environment = {**os.environ, "COURSE_DATA": "sample", "COURSE_PROGRESS": "0"}
+    done = subprocess.run(
+        command, cwd=LESSONS.parent, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "cells" in done.stdout, done.stderr[-4000:]
+
+
+MIXING = """
+from course_utils import models, training
+loss = lambda model, images, labels: (model(images) - torch.rand(images.shape)).square().mean()
+training.fit(models.dense_autoencoder(2), torch.rand(9, 1, 28, 28), loss, epochs=1)
+"""
+
+
+@pytest.mark.parametrize(
+    "cell, words",
+    [
+        ("torch.rand(3, device='meta').numpy()", "numpy"),
+        (MIXING, "device=images.device"),
+        ("print('\u2717  Expected all tensors to be on the same device')", "wrong device"),
+        ("plots.finish(plt.figure(), title='Not yet: RuntimeError', caption='')", "wrong device"),
+    ],
+)
+def test_a_cell_that_would_fail_there_is_found(tmp_path, cell, words):
+    source = tmp_path / "lesson.py"
+    head = "import torch\nfrom matplotlib import pyplot as plt\nfrom course_utils import plots\n"
+    source.write_text(f"# %%\n{head}\n# %%\n{cell}\n", encoding="utf-8")
+    with pytest.raises((Exception, SystemExit)) as caught:
+        on_gpu.run(str(source))
+    error, said = caught.value, ""
+    while error:
+        error, said = error.__context__, f"{said}\n{error}"
+    assert words in said

@@ -31,14 +31,17 @@ def declared() -> dict[str, Requirement]:
     return {canonicalize_name(Requirement(line).name): Requirement(line) for line in lines}
 
 
-def pinned(python: str) -> dict[str, Requirement]:
-    """Name -> pin for one version of Python, on Linux."""
+def pinned(
+    python: str, sys_platform: str = "linux", system: str = "Linux", machine: str = "x86_64"
+) -> dict[str, Requirement]:
+    """Name -> pin for one version of Python on one machine."""
     where = {
         "python_full_version": f"{python}.5",
         "python_version": python,
-        "platform_system": "Linux",
-        "sys_platform": "linux",
-        "platform_machine": "x86_64",
+        "os_name": "nt" if system == "Windows" else "posix",
+        "platform_system": system,
+        "sys_platform": sys_platform,
+        "platform_machine": machine,
         "implementation_name": "cpython",
         "platform_python_implementation": "CPython",
     }

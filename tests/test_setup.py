@@ -16,6 +16,14 @@ COMMANDS = [
     *["lab", "course", "check", "test", "claims", "notebooks", "exercises", "grade"],
     *["bench", "weights", "address", "clean"],
 ]
+FAKE_UV = """#!/bin/sh
+echo "$@" >> "{folder}/called"
+echo "Resolved 2 packages in 9ms"
+sleep 1
+mkdir -p "{folder}/lib/python3/site-packages/small-1.dist-info"
+sleep 1
+{end}
+"""
 FAKE_PIP = """#!/bin/sh
 echo "Collecting small"
 echo "Collecting smaller"
@@ -39,7 +47,8 @@ def set_up(venv, **environment):
 
 @pytest.fixture
 def fake_pip(monkeypatch, tmp_path):
-    """`run_pip` with a program in pip's place that ends with the given line."""
+    """`install` without uv and with a program in pip's place that ends with the given line."""
+    monkeypatch.setattr(setup_venv.shutil, "which", lambda name: None)
 
     def run(end):
         program = tmp_path / "python"
@@ -48,7 +57,7 @@ def fake_pip(monkeypatch, tmp_path):
         values = {"VENV": tmp_path, "PYTHON": program, "LOG": tmp_path / "log", "EVERY": 0}
         for name, value in values.items():
             monkeypatch.setattr(setup_venv, name, str(value) if name != "EVERY" else value)
-        setup_venv.run_pip([])
+        setup_venv.install(["-e", "."])
 
     return run
 
@@ -66,6 +75,29 @@ def test_what_pip_said_last_is_told(fake_pip):
         fake_pip("echo the wheel is broken; exit 1")
     with pytest.raises(SystemExit, match=r"the disk is full; free about \d GB"):
         fake_pip("echo No space left on device; exit 1")
+
+
+@pytest.mark.parametrize(
+    "end", ["exit 0", "echo uv is lost; exit 1", "echo No space left on device; exit 1"]
+)
+def test_uv_installs_where_it_is_and_pip_where_it_cannot(
+    fake_pip, monkeypatch, tmp_path, capsys, end
+):
+    uv = tmp_path / "uv"
+    uv.write_text(FAKE_UV.format(folder=tmp_path, end=end))
+    uv.chmod(0o755)
+    monkeypatch.setattr(setup_venv.shutil, "which", lambda name: str(uv) if name == "uv" else None)
+    if "No space" in end:
+        with pytest.raises(SystemExit, match="the disk is full"):
+            fake_pip("echo pip was asked, too; exit 1")
+    else:
+        fake_pip("exit 0")
+    called = (tmp_path / "called").read_text().splitlines()
+    assert called == [f"pip install --python {tmp_path}/python -e ."]
+    said = capsys.readouterr().out
+    assert "installed 1 of 2 packages (" in said
+    assert ("uv could not" in said and "uv is lost" in said) == ("lost" in end)
+    assert ("found 2 packages" in said) == ("lost" in end)  # pip's own words
 
 
 def test_wrong_python(monkeypatch):
@@ -148,6 +180,9 @@ def test_no_registry_then_goes_on(tmp_path):
         PIP_CONFIG_FILE=os.devnull,
         PIP_INDEX_URL="https://127.0.0.1:9/simple",
         PIP_FIND_LINKS="",
+        UV_NO_CONFIG="1",
+        UV_DEFAULT_INDEX="https://127.0.0.1:9/simple",
+        UV_NO_CACHE="1",
     )
     assert failed.returncode == 1
     assert "registry cannot be reached; check the network" in failed.stderr.strip().splitlines()[-1]

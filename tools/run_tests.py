@@ -2,7 +2,8 @@
 
     run_tests                every notebook and every solution once (lessons in a browser, solutions
                              by nbval), every unit test, the grader's corpus of one exercise
-    run_tests all            both ways over both kinds, the whole corpus, the claims that fit
+    run_tests all            both ways over both kinds, the whole corpus, the claims that fit,
+                             every notebook on a pretended GPU, the oldest versions allowed
     run_tests check          what needs no training: built files, lint, types, and the quick tests
     run_tests tests/test_x.py -k word …   everything else goes to one pytest
 
@@ -28,7 +29,11 @@ NBVAL = [
     *[*PYTEST, "--durations=8", "-p", "no:cacheprovider"],
     *["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=1200"],
 ]
-APART = {"lessons in a browser": "tests/test_browser.py", "grading": "tests/test_grading.py"}
+APART = {
+    "lessons in a browser": "tests/test_browser.py",
+    "grading": "tests/test_grading.py",
+    "on a pretended GPU": "tests/test_gpu.py",
+}
 REST = ["tests", *[f"--ignore={path}" for path in APART.values()]]
 TESTS = {  # name -> arguments of `python -m`; the longest first
     **{name: [*PYTEST, "--durations=8", path] for name, path in APART.items()},

@@ -2,8 +2,9 @@
 
 ``lab`` installs what a learner needs, ``all`` adds the tools for tests, grading and authoring.
 Runs under any Python 3 up to the check of the version, uses the standard library alone, and may be
-killed at any moment: the next call goes on. While pip works, a line says how far it is. Whatever
-goes wrong, the last line is one sentence that says what to do.
+killed at any moment: the next call goes on. Where uv is on the PATH it installs the packages, else
+pip does; meanwhile a line says how far it is. Whatever goes wrong, the last line is one sentence
+that says what to do.
 """
 # ruff: noqa: UP031, UP032  (an old Python 3 must get as far as the sentence about its version)
 
@@ -93,50 +94,63 @@ def packages_there():
 
 
 def how_far(text, new):
-    """What pip has done so far, from its own words and the number of packages that are new."""
+    """What pip or uv has done so far, from its own words and the number of packages that are
+    new."""
     chosen = re.search("^Installing collected packages: (.*)$", text, re.M)
     if chosen:
         return "installed %d of %d packages" % (new, chosen.group(1).count(",") + 1)
+    chosen = re.search("^Resolved (\\d+) packages", text, re.M)  # uv's words
+    if chosen:
+        return "installed %d of %s packages" % (new, chosen.group(1))
     return "found %d packages so far" % len(re.findall("^Collecting ", text, re.M))
 
 
-def run_pip(arguments):
-    """pip inside the venv, its words in the log; a failure is translated into a sentence."""
-    command = [
-        PYTHON,
-        "-u",
-        "-m",
-        "pip",
-        "install",
-        "--disable-pip-version-check",
-        "--retries",
-        "2",
-    ]
+def run(command):
+    """Run an installer, its words in the log; what it said if it failed, else None."""
     progress, before = Progress(), packages_there()
     with open(LOG, "w") as log:
-        pip = subprocess.Popen(command + arguments, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
     try:
-        while pip.poll() is None:
+        while process.poll() is None:
             time.sleep(0.3)
             with open(LOG, errors="replace") as log:
                 progress.show(how_far(log.read(), packages_there() - before))
     finally:
-        pip.wait()  # after Ctrl-C it ends by itself
+        process.wait()  # after Ctrl-C it ends by itself
         progress.clear()
-    if pip.returncode == 0:
-        return
     with open(LOG, errors="replace") as log:
-        text = log.read()
+        return log.read() if process.returncode else None
+
+
+def install(arguments):
+    """Install by uv where it is on the PATH; without it, and where it cannot, by pip. A failure is
+    translated into a sentence."""
+    uv, full, text = shutil.which("uv"), "No space left", None
+    pip = [PYTHON, "-u", "-m", "pip", "install", "--disable-pip-version-check", "--retries", "2"]
+    if uv:
+        text = run([uv, "pip", "install", "--python", PYTHON] + arguments)
+        if text is None:
+            return
+        if full not in text:
+            print("uv could not (%s); pip takes over" % last_words(text), flush=True)
+    if not uv or full not in text:
+        text = run(pip + arguments)
+        if text is None:
+            return
     again = "and run the same command again"
-    if "No space left" in text:
+    if full in text:
         stop("the disk is full; free about %d GB %s." % (NEEDED_GB, again))
     if re.search(UNREACHABLE, text):
         stop(
             "the package registry cannot be reached; check the network (or the proxy) %s. "
             "pip's words: %s" % (again, LOG)
         )
-    last = " / ".join(text.strip().splitlines()[-2:])
-    stop("pip could not install the packages; its last words were: %s (all: %s)" % (last, LOG))
+    words = last_words(text)
+    stop("pip could not install the packages; its last words were: %s (all: %s)" % (words, LOG))
+
+
+def last_words(text):
+    return " / ".join(line.strip() for line in text.strip().splitlines()[-2:])
 
 
 # Runs inside the venv: prints torch's version if there is one, and removes the records of packages
@@ -220,7 +234,8 @@ def main(level):
     open(UNFINISHED, "w").close()
     present = subprocess.check_output([PYTHON, "-c", INSPECT, mode]).decode().split()
     has_torch = any(line.startswith("torch==") for line in present)
-    needed = 2 if has_torch else NEEDED_GB
+    small = shutil.which("uv") and os.environ.get("UV_TORCH_BACKEND") == "cpu"
+    needed = 2 if has_torch else 3 if small else NEEDED_GB
     free = shutil.disk_usage(VENV).free / 1e9
     if free < needed:
         stop(
@@ -238,7 +253,7 @@ def main(level):
         print("keeping %s" % ", ".join(present))
     where = os.path.relpath(VENV)
     print("installing the course's packages into %s (minutes, the first time)" % where, flush=True)
-    run_pip(["-c", constraints, "-e", ".[%s]" % ",".join(EXTRAS[level])])
+    install(["-c", constraints, "-e", ".[%s]" % ",".join(EXTRAS[level])])
     if silent(PYTHON, "-c", "import torch, torchvision, course_utils"):
         stop(
             "torch and torchvision do not fit together; take both from the same place "

@@ -53,11 +53,14 @@ class Panel(ipywidgets.VBox):
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """The live view, and for a page that cannot run it the picture with a sentence."""
-        bundle = super()._repr_mimebundle_(**options)
-        data, about = bundle if isinstance(bundle, tuple) else (bundle, {})
-        data["image/png"] = small(self._image.value)
-        data["text/plain"] = self.sentence
-        return data, {**about, "image/png": {"alt": self.sentence}}
+        data = {
+            "application/vnd.jupyter.widget-view+json": {
+                "version_major": 2, "version_minor": 0, "model_id": self.model_id,
+            },
+            "image/png": small(self._image.value),
+            "text/plain": self.sentence,
+        }  # fmt: skip
+        return data, {"image/png": {"alt": self.sentence}}
 
 
 def on_cpu(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:

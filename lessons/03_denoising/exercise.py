@@ -85,7 +85,7 @@ def corrupt(images, p, seed):
     # keep a pixel where its number is at least p
     ### BEGIN SOLUTION
     keep = torch.rand(images.shape, generator=generator) >= p
-    return images * keep
+    return images * keep.to(images.device)  # the generator draws on the CPU
     ### END SOLUTION
 
 
