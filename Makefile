@@ -43,7 +43,7 @@ exercises: setup-all  ## student versions of the exercises, and one zip of them
 	@$(PY) -m tools.exercises
 
 grade: setup-all  ## grade a folder or zip of submissions: make grade SUBMISSIONS=path
-	@$(PY) -m grading.grade "$(SUBMISSIONS)"
+	@$(PY) -m grading.grade $(if $(SUBMISSIONS),"$(SUBMISSIONS)") $(if $(STUDENTS),--students "$(STUDENTS)") $(if $(MOODLE),--moodle "$(MOODLE)") $(if $(CANVAS),--canvas "$(CANVAS)")
 
 bench: setup-all  ## training speed beside other frameworks; writes benchmarks/RESULTS.md
 	@$(PY) -m benchmarks.bench

@@ -312,7 +312,7 @@ def said_under(page, cell, *words):
     output = cell.locator(".jp-OutputArea-output").last
     pattern = re.compile("|".join(map(re.escape, words)))
     output.filter(has_text=pattern).wait_for(timeout=HANGS)
-    return output.inner_text()
+    return output.inner_text().strip()
 
 
 def answer_in(notebook: Path, name: str, marks: str) -> str:
