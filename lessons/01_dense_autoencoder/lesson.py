@@ -780,13 +780,8 @@ print(f"units pulled down: {down}; of these dead after ten steps: {gone}")
 # What the decoder happens to paint for it. A unit whose random decoder weights brighten
 # the picture where it should get darker is pulled down; one whose weights darken it is
 # pushed up. The sign of the sum of (0.5 − mean image) × decoder weights, computed
-<<<<<<< HEAD
-# *before the first step*, tells the fate of about three units in four: a toss of a coin,
-# thrown when the model is built.
-=======
 # *before the first step*, tells the fate of about three units in four: a toss of a
 # coin, thrown when the model is built.
->>>>>>> main
 # </details>
 
 # %% [markdown]

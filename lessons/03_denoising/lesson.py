@@ -542,17 +542,10 @@ print(f"error in the holes, the DAE {1 - holes['DAE'] / holes['left black']:.0%}
 table.round(3)
 
 # %% [markdown]
-<<<<<<< HEAD
-# So the control does fill the holes in part: two thirds of the error there are gone,
-# though no one ever asked for it. That sounds like knowledge of clothes. But look at
-# the row above: the mean image, which never saw the picture, takes off about as much.
-# The control's code numbers are each read from many pixels, so that a lost one leaves a
-=======
 # So the control does fill the holes in part: most of the error there is gone, though no
 # one ever asked for it. That sounds like knowledge of clothes. But look at the row
 # above: the mean image, which never saw the picture, takes off about as much. The
 # control's code numbers are each read from many pixels, so that a lost one leaves a
->>>>>>> main
 # gap that is merely shallower. Its strength is elsewhere, on the ground and the
 # survivors, where a copy is nearly right. In the holes those that were fitted to
 # corrupted pictures are far ahead, the formula and, best of all, the DAE. That is what
