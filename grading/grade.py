@@ -250,7 +250,7 @@ def grade_or_say(
 def start_worker() -> None:
     """In a worker: print nothing, and leave as soon as the grading command is gone, killed or not;
     its box goes with it."""
-    sys.stdout = open(os.devnull, "w")
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # after Ctrl-C, too
     threading.Thread(
         target=lambda: (multiprocessing.parent_process().join(), os._exit(1)), daemon=True
     ).start()
@@ -525,6 +525,12 @@ def main() -> int:
     except collect.NothingFound as error:
         print(f"grading stopped: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(
+            "\ngrading interrupted: what was graded is kept, the same command goes on there",
+            file=sys.stderr,
+        )
+        return 130
     not_graded = sum(result.status == "not graded" for result in results)
     print(
         f"\n{options.out / 'grades.csv'}\n{options.out / 'feedback'}\n{options.out / 'summary.png'}"
