@@ -119,9 +119,14 @@ class PCABaseline:
         """Codes (N, k) -> images (N, 1, 28, 28), not clipped: the error is PCA's own."""
         return (codes.cpu() @ self.components[: codes.shape[1]] + self.mean).reshape(-1, 1, 28, 28)
 
-    def error(self, images: Tensor, k: int) -> float:
-        """Mean squared error per pixel with ``k`` components; ``k = 0`` is the mean image."""
-        return mse(self.decode(self.encode(images, k)), images.cpu())
+    def error(self, images: Tensor, k: int, clip: bool = False) -> float:
+        """Mean squared error per pixel with ``k`` components; ``k = 0`` is the mean image.
+
+        Args:
+            clip: cut what is drawn to [0, 1] first, as a sigmoid would; fair beside a network.
+        """
+        drawn = self.decode(self.encode(images, k))
+        return mse(drawn.clamp(0, 1) if clip else drawn, images.cpu())
 
 
 class AffineDenoiser:

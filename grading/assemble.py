@@ -12,18 +12,46 @@ from __future__ import annotations
 import ast
 import json
 import re
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
 
-LARGEST_FILE = 256 << 20
+LARGEST_FILE = 64 << 20
+PARSED = 768 << 20  # bytes that reading one notebook may take
 STUB = "YOUR CODE HERE"
 PROSE_STUB = "YOUR ANSWER HERE"
 
 
 class Unreadable(ValueError):
     """The file is no notebook; the message is for the student."""
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """A notebook that needs too much memory to be read is Unreadable: no student can fill the
+    grader's."""
+    status = Path("/proc/self/status")
+    used = re.search(r"VmData:\s*(\d+)", status.read_text()) if status.exists() else None
+    before, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    try:
+        if used:
+            resource.setrlimit(resource.RLIMIT_DATA, ((int(used[1]) << 10) + PARSED, hard))
+        yield
+    except (MemoryError, RecursionError):
+        raise Unreadable("it takes too much memory to be read") from None
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (before, hard))
+
+
+def printable(text: str) -> str:
+    """The text as it can be written to any file: line ends are ``\\n``, half characters are
+    replaced."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.encode("utf-8", "replace").decode()
 
 
 @dataclass
@@ -105,7 +133,7 @@ def read(data: bytes) -> list[dict]:
         cells.append(
             {
                 "cell_type": kind,
-                "source": source.replace("\r\n", "\n"),
+                "source": printable(source),
                 "metadata": metadata,
                 "id": name if isinstance(name, str) else "",
             }
@@ -157,7 +185,13 @@ def match(template: list[dict], submitted: list[dict]) -> list[int | None]:
         found = by_name.get(name) if isinstance(name, str) else None
         if found is None:
             found = by_id.get(cell["id"])
-        if found is not None and template[found]["cell_type"] != cell["cell_type"]:
+        if (
+            found is not None
+            and template[found]["cell_type"] != cell["cell_type"]
+            and not info(template[found]).get(
+                "solution"
+            )  # an answer may have been turned into text
+        ):
             found = None
         matches.append(found)
     taken = set(matches)
@@ -253,6 +287,7 @@ def assemble(template: list[dict], submitted: list[dict]) -> Assembled:
             f"{len(gone)} given cell{'s' if len(gone) > 1 else ''} missing in the notebook, "
             "put back for grading."
         )
+    texts, elsewhere = _texts(template, submitted, matches, answers, added)
     cells = [Cell("+", cell["cell_type"], cell["source"]) for cell in added.get(-1, [])]
     for i, cell in enumerate(template):
         about = info(cell)
@@ -266,9 +301,13 @@ def assemble(template: list[dict], submitted: list[dict]) -> Assembled:
                     f"The answer cell {key} is there {len(different)} times with different texts; "
                     "they ran in order, so the last one counts."
                 )
+        manual = bool(about.get("grade") and solution)
+        if manual:
+            versions = [texts[i] or elsewhere]
+            if elsewhere and not texts[i]:
+                notes.append(f"The cell for {key} is empty, but there is text of yours elsewhere.")
         for text in versions[:-1]:
             cells.append(Cell("+", cell["cell_type"], text))
-        manual = bool(about.get("grade") and solution)
         shows = bool(
             {"wanted", "show", "bootstrap", "closing"} & set(cell["metadata"].get("tags", []))
         )
@@ -285,6 +324,31 @@ def assemble(template: list[dict], submitted: list[dict]) -> Assembled:
         )
         cells += [Cell("+", more["cell_type"], more["source"]) for more in added.get(i, [])]
     return Assembled(cells, notes)
+
+
+def _texts(template, submitted, matches, answers, added) -> tuple[dict[int, str], str]:
+    """For each text question all that the student wrote between the question and the next given
+    cell, in whatever cells; and what was written where no question is. Takes the text cells that it
+    uses out of ``added``."""
+    found = {}
+    for i, cell in enumerate(template):
+        if not (info(cell).get("grade") and info(cell).get("solution")):
+            continue
+        own = [text.replace(PROSE_STUB, "") for text in answers.get(i, [])]
+        own = [text for text in own if not _same(text, cell["source"])]
+        around = [[more["source"] for more in added.get(place, [])] for place in (i - 1, i)]
+        parts = [part.strip() for part in (*around[0], *own, *around[1])]
+        found[i] = "\n\n".join(dict.fromkeys(filter(None, parts)))
+        for place in (i - 1, i):
+            added[place] = [more for more in added.get(place, []) if more["cell_type"] == "code"]
+    elsewhere = [more["source"] for cells in added.values() for more in cells
+                 if more["cell_type"] == "markdown"]  # fmt: skip
+    for cell, i in zip(submitted, matches):
+        if i is not None and cell["cell_type"] == "markdown" and not info(template[i]):
+            given = {line.strip() for line in template[i]["source"].splitlines()}
+            lines = [line for line in cell["source"].splitlines() if line.strip() not in given]
+            elsewhere += ["\n".join(lines)]
+    return found, "\n\n".join(part.strip() for part in elsewhere if part.strip())
 
 
 def unanswered(cell: Cell, template: list[dict]) -> bool:

@@ -126,11 +126,11 @@ def windows(nb: dict) -> bytes:
 
 
 def huge_outputs(nb: dict) -> bytes:
-    """200 MB of saved output in the file."""
+    """40 MB of saved output in the file."""
     nb["cells"][2 if nb["cells"][2]["cell_type"] == "code" else 3]["outputs"] = [
         {"output_type": "stream", "name": "stdout", "text": "@@@"}
     ]
-    return json.dumps(nb).encode().replace(b"@@@", b"x" * (200 << 20), 1)
+    return json.dumps(nb).encode().replace(b"@@@", b"x" * (40 << 20), 1)
 
 
 def checks_edited(nb: dict) -> dict:
@@ -171,7 +171,7 @@ CASES = [
     case("saved by Colab", (), colab),
     case("nbformat 3", (), nbformat_3),
     case("Windows line ends and byte-order mark", (), windows),
-    case("200 MB of saved output", (), huge_outputs),
+    case("40 MB of saved output", (), huge_outputs),
     case(
         "prints 200 MB",
         (),

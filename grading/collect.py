@@ -4,26 +4,39 @@ notebooks.
     <student>/<exercise>/<anything>.ipynb                      nbgrader's ``submitted`` folder
     <Name>_<number>_assignsubmission_file_/<anything>.ipynb    Moodle, with folders
     <Name>_<number>_assignsubmission_file_<anything>.ipynb     Moodle, without
+    <name>_<number>_<number>_<anything>.ipynb                  Canvas
     <student>/<anything>.ipynb, <student>.ipynb                by hand
 
-Names may hold spaces and any alphabet. Nothing is unpacked: members of a zip are read one by one,
-bounded, and a path in it is only ever a text to take a name from.
+Names may hold spaces and any alphabet; one folder or zip around all of it is seen through. Nothing
+is unpacked where a path says: members of a zip are read one by one, bounded, and a path in it is
+only ever a text to take a name from. A zip in a student's folder is that student's, whatever names
+are in it. What is no notebook is told, never passed over.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
+import tempfile
 import unicodedata
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
-from grading import assemble
+from grading import assemble, sheets
 
 MOODLE = re.compile(
     r"^(?P<name>.+?)_(?P<number>\d+)_assignsubmission_(?:file|onlinetext)_?(?P<rest>.*)$", re.S
 )
+CANVAS = re.compile(
+    r"^(?P<name>[^_\W\d][^_]*)_(?:LATE_)?(?P<number>\d{2,})_\d{2,}_(?P<rest>.+)$", re.S
+)
+ALL_FILES, ALL_BYTES, DEEPEST = 50_000, 8 << 30, 3  # what one command reads, of zips in zips, too
+DOCUMENTS = {".pdf", ".html", ".htm", ".py", ".txt", ".docx", ".odt", ".zip", ".md", ".json"}
+WRAPPERS = {"submitted", "submissions", "abgaben", "predaje"}
+PASSED_OVER = "not looked at"
 
 
 @dataclass
@@ -31,16 +44,35 @@ class Submission:
     student: str  # as in the marks: the name, with Moodle's number where there is one
     exercise: str  # "" when it cannot be told
     path: str  # where it was found, for the report
-    data: bytes | None  # None: too large to be read
+    data: bytes | None  # None: it is no notebook that can be read, ``why`` says why
+    why: str = ""
+    notes: list[str] = field(default_factory=list)
+    file: str = ""  # where the bytes lie, when ``data`` has not been read yet
+
+
+@dataclass
+class Found:
+    """One file."""
+
+    path: PurePosixPath
+    kept: Path | None = None  # where its bytes lie
+    why: str = ""
+
+    @property
+    def notebook(self) -> bool:
+        return self.path.suffix.lower() == ".ipynb"
+
+    def data(self) -> bytes | None:
+        return self.kept.read_bytes() if self.kept else None
 
 
 class NothingFound(ValueError):
-    """No notebook in the folder or zip."""
+    """No submission in the folder or zip."""
 
 
 def clean_name(text: str) -> str:
     """A name as it may stand in a table and in a file's name: one line, composed Unicode, no
-    separators, no direction marks."""
+    separators, no direction marks, at most 150 bytes; a digest keeps two longer ones apart."""
     text = unicodedata.normalize("NFC", text)
     text = "".join(
         " "
@@ -50,7 +82,10 @@ def clean_name(text: str) -> str:
         for char in text
     )
     text = " ".join(text.split()).strip(". ")
-    return text[:80] or "unnamed"
+    if len(text.encode()) > 150:
+        mark = hashlib.sha256(text.encode()).hexdigest()[:6]
+        text = f"{text.encode()[:140].decode(errors='ignore')} {mark}"
+    return text or "unnamed"
 
 
 def _zip_name(info: zipfile.ZipInfo) -> str:
@@ -64,117 +99,288 @@ def _zip_name(info: zipfile.ZipInfo) -> str:
         return info.filename
 
 
-def _files(source: Path) -> Iterator[tuple[PurePosixPath, bytes | None]]:
-    limit = assemble.LARGEST_FILE
-    if source.is_dir():
-        for path in sorted(source.rglob("*")):
-            inside = path.relative_to(source)
-            hidden = any(part.startswith((".", "__MACOSX")) for part in inside.parts)
-            if (
-                path.suffix.lower() == ".ipynb"
-                and not hidden
-                and not path.is_symlink()
-                and path.is_file()
-            ):
-                yield (
-                    PurePosixPath(*inside.parts),
-                    path.read_bytes() if path.stat().st_size <= limit else None,
-                )
-        for archive in sorted(source.glob("*.zip")):
-            yield from _files(archive)
-        return
-    if source.suffix.lower() == ".ipynb":
-        yield (
-            PurePosixPath(source.name),
-            source.read_bytes() if source.stat().st_size <= limit else None,
-        )
-        return
-    with zipfile.ZipFile(source) as archive:
-        for info in sorted(archive.infolist(), key=lambda info: _zip_name(info)):
-            path = PurePosixPath(_zip_name(info).replace("\\", "/"))
-            if path.suffix.lower() != ".ipynb" or any(
-                part.startswith((".", "__MACOSX")) and part != ".." for part in path.parts
-            ):
-                continue
-            with archive.open(info) as member:
-                data = member.read(limit + 1)  # what the header says of the size is not believed
-            yield path, data if len(data) <= limit else None
+def _hidden(path: PurePosixPath) -> bool:
+    return any(
+        part.startswith((".", "__MACOSX", "~$")) and part not in ("..", ".") for part in path.parts
+    )
 
 
-def _exercise(path: PurePosixPath, data: bytes | None, exercises: dict[str, list[dict]]) -> str:
-    """By folder, then by file name, then by content."""
+class Reader:
+    """Reads files into a folder of its own, so that memory holds one at a time."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.files, self.bytes = folder, 0, 0
+
+    def keep(self, path: PurePosixPath, file: BinaryIO) -> Found:
+        self.files += 1
+        limit = min(assemble.LARGEST_FILE, ALL_BYTES - self.bytes)
+        kept, size = self.folder / str(self.files), 0
+        with open(kept, "wb") as out:
+            while size <= limit and (piece := file.read(1 << 20)):
+                out.write(piece)
+                size += len(piece)
+        self.bytes += size
+        if size > limit:  # what a header says of the size is not believed
+            kept.unlink()
+            return Found(
+                path,
+                None,
+                f"{path.name} is larger than {assemble.LARGEST_FILE >> 20} MiB: "
+                "clear all outputs and hand it in again",
+            )
+        return Found(path, kept)
+
+    def archive(self, file: Path, where: PurePosixPath, depth: int = 1) -> Iterator[Found]:
+        """Members of a zip, those of zips in it as if they lay in a folder of its name."""
+        with zipfile.ZipFile(file) as archive:
+            for info in sorted(archive.infolist(), key=_zip_name):
+                path = where / PurePosixPath(_zip_name(info).replace("\\", "/").lstrip("/"))
+                if info.is_dir() or _hidden(path):
+                    continue
+                if self.files >= ALL_FILES:
+                    yield Found(path, None, f"{path.name}: the zip holds too many files")
+                    return
+                try:
+                    with archive.open(info) as member:
+                        found = self.keep(path, member)
+                except (RuntimeError, NotImplementedError, zipfile.BadZipFile, OSError, EOFError):
+                    yield Found(path, None, f"{path.name} cannot be unpacked")
+                    continue
+                except Exception as error:  # zlib and lzma have errors of their own
+                    why = f"{path.name} cannot be unpacked ({type(error).__name__})"
+                    yield Found(path, None, why)
+                    continue
+                yield from self.inside(found, depth)
+
+    def inside(self, found: Found, depth: int) -> Iterator[Found]:
+        if found.path.suffix.lower() != ".zip" or found.kept is None:
+            yield found
+            return
+        try:
+            if depth >= DEEPEST:
+                raise zipfile.BadZipFile
+            yield from self.archive(found.kept, found.path, depth + 1)
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+            yield Found(found.path, None, f"{found.path.name} is no zip file that can be read")
+
+    def all_of(self, source: Path) -> Iterator[Found]:
+        if source.is_dir():
+            for path in sorted(source.rglob("*")):
+                inside = PurePosixPath(*path.relative_to(source).parts)
+                if not _hidden(inside) and not path.is_symlink() and path.is_file():
+                    with open(path, "rb") as file:
+                        yield from self.inside(self.keep(inside, file), 1)
+        elif source.suffix.lower() == ".ipynb":
+            with open(source, "rb") as file:
+                yield self.keep(PurePosixPath(source.name), file)
+        else:
+            yield from self.archive(source, PurePosixPath())
+
+
+def _named(path: PurePosixPath, exercises: dict[str, list[dict]]) -> str:
+    """The exercise that a path names, by folder or by file."""
     for part in (*path.parts[:-1][::-1], path.stem):
         if part in exercises:
             return part
     stem = path.stem.lower()
-    named = [name for name in exercises if name.lower() in stem]
-    if named:
-        return max(named, key=len)
+    return max((name for name in exercises if name.lower() in stem), key=len, default="")
+
+
+def _exercise(found: Found, exercises: dict[str, list[dict]]) -> str:
+    """By folder, then by file name, then by content."""
+    named = _named(found.path, exercises)
+    if named or not found.notebook:
+        return named
     try:
-        cells = assemble.read(data or b"")
+        with assemble.bounded():
+            cells = assemble.read(found.data() or b"")
+            keys = {assemble.info(cell).get("grade_id") for cell in cells} - {None}
+            code = [cell["source"] for cell in cells if cell["cell_type"] == "code"]
+            defined = set().union(*map(assemble.defined, code), set())
     except assemble.Unreadable:
         return ""
-    keys = {assemble.info(cell).get("grade_id") for cell in cells} - {None}
-    defined = set().union(
-        *(assemble.defined(cell["source"]) for cell in cells if cell["cell_type"] == "code"), set()
-    )
-    score = {}
-    for name, template in exercises.items():
-        answers = [
-            cell
-            for cell in template
-            if assemble.info(cell).get("solution") and cell["cell_type"] == "code"
-        ]
-        score[name] = sum(
+    score = {
+        name: sum(
             assemble.info(cell)["grade_id"] in keys
             or bool(assemble.defined(cell["source"]) & defined)
-            for cell in answers
+            for cell in template
+            if assemble.info(cell).get("solution") and cell["cell_type"] == "code"
         )
+        for name, template in exercises.items()
+    }
     best = max(score, key=score.get, default="")
     return best if score.get(best) else ""
 
 
+def _unwrapped(found: list[Found], exercises: dict[str, list[dict]], own: str) -> list[Found]:
+    """Without the folders that lie around the whole class."""
+    while found:
+        first = {one.path.parts[0] for one in found}
+        top = next(iter(first))
+        if len(first) > 1 or any(len(one.path.parts) < 2 for one in found) or MOODLE.match(top):
+            return found
+        inner = {one.path.parts[1] for one in found}
+        folders = all(len(one.path.parts) > 2 for one in found)
+        several = folders and len(inner) > 1 and not inner <= exercises.keys()
+        moodle = any(MOODLE.match(part) for part in inner)
+        plain = {one.path.stem for one in found if one.notebook and len(one.path.parts) == 2}
+        people = len(plain) > 1 and not any(_named(one.path, exercises) for one in found)
+        around = top.removesuffix(".zip").lower() in {own.lower(), *WRAPPERS, *exercises}
+        around = around or {part.lower() for part in inner} <= WRAPPERS
+        if not (several or moodle or around or (people and not folders)):
+            return found
+        for one in found:
+            one.path = PurePosixPath(*one.path.parts[1:])
+    return found
+
+
 def _student(path: PurePosixPath, exercise: str) -> str:
     for part in path.parts:
-        found = MOODLE.match(part)
-        if found:
-            return f"{clean_name(found['name'])} {found['number']}"
-    folders = [
-        part for part in path.parts[:-1] if part not in (exercise, "..", ".", "/", "submitted")
-    ]
+        if moodle := MOODLE.match(part) or CANVAS.match(part):
+            return f"{clean_name(moodle['name'])} {moodle['number']}"
+    skipped = (exercise, "..", ".", "/", *WRAPPERS)
+    folders = [part for part in path.parts[:-1] if part not in skipped]
     if folders:
-        return clean_name(folders[0])
+        return clean_name(folders[0].removesuffix(".zip"))
     stem = re.sub(re.escape(exercise), "", path.stem) if exercise else path.stem
     return clean_name(stem.strip(" _-.")) if stem.strip(" _-.") else clean_name(path.stem)
 
 
-def collect(source: Path, exercises: dict[str, list[dict]]) -> list[Submission]:
-    """All submissions, one for each student and exercise (of several the last by name, as Moodle
-    numbers them).
+def _worth_more(found: Found, template: list[dict]) -> tuple:
+    """An order in which the file that counts comes last: what can be read, what holds an answer,
+    then by name, numbers in it as numbers."""
+    numbers = [int(p) if p.isdecimal() else p for p in re.split(r"(\d{1,9})", found.path.stem)]
+    try:
+        with assemble.bounded():
+            cells = assemble.assemble(template, assemble.read(found.data() or b"")).cells
+    except assemble.Unreadable:
+        return False, False, len(found.path.stem), str(numbers)
+    stubs = {assemble.info(cell).get("grade_id"): cell["source"] for cell in template}
+    answered = any(c.answer and c.source.strip() not in ("", stubs[c.key].strip()) for c in cells)
+    return True, answered, len(found.path.stem), str(numbers)
+
+
+def collect(source: Path, exercises: dict[str, list[dict]], say=lambda line: None):
+    """All submissions, one for each student and exercise, as a list."""
+    return list(each(source, exercises, say))
+
+
+def each(source: Path, exercises: dict[str, list[dict]], say=print) -> Iterator[Submission]:
+    """All submissions, one for each student and exercise, one after another.
 
     Raises:
-        NothingFound: there is no notebook, or no such folder or zip.
+        NothingFound: nobody handed in anything, or there is no such folder or zip.
     """
     if not source.exists():
         raise NothingFound(f"there is no {source}")
-    found: dict[tuple[str, str], Submission] = {}
-    try:
-        for path, data in _files(source):
-            exercise = _exercise(path, data, exercises)
-            student = _student(path, exercise)
-            found[student, exercise] = Submission(student, exercise, str(path), data)
-    except zipfile.BadZipFile:
-        raise NothingFound(f"{source} is no zip file that can be read") from None
-    if not found:
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            found = list(Reader(Path(folder)).all_of(source))
+        except (zipfile.BadZipFile, NotImplementedError):
+            raise NothingFound(f"{source} is no zip file that can be read") from None
+        found = _unwrapped(found, exercises, source.stem)
+        flat = any(one.notebook and len(one.path.parts) == 1 for one in found)
+        theirs: dict[str, dict[str, list[Found]]] = {}
+        for one in found:
+            loose = len(one.path.parts) == 1 and not MOODLE.match(one.path.name)
+            document = one.path.suffix.lower() in DOCUMENTS
+            if loose and not one.notebook and not (flat and document):
+                say(f"{one.path} belongs to no student: {PASSED_OVER}")
+                continue
+            exercise = _exercise(one, exercises)
+            student = _student(one.path, exercise)
+            theirs.setdefault(student, {}).setdefault(exercise, []).append(one)
+        yield from _submissions(theirs, exercises, source)
+
+
+def _submissions(theirs, exercises, source) -> Iterator[Submission]:
+    known = sorted({name for files in theirs.values() for name in files if name})
+    if not theirs:
         raise NothingFound(f"no notebook (.ipynb) in {source}")
-    if (
-        len({exercise for _, exercise in found if exercise}) == 1
-    ):  # one exercise was handed out: what cannot be read belongs to it
-        only = next(exercise for _, exercise in found if exercise)
-        for (student, exercise), submission in list(found.items()):
-            if not exercise:
-                del found[student, exercise]
-                found.setdefault(
-                    (student, only), Submission(student, only, submission.path, submission.data)
+    for student, files in sorted(theirs.items()):
+        loose = files.pop("", [])
+        foreign = [one for one in loose if not one.notebook]
+        for name in list(files):
+            foreign += [one for one in files[name] if not one.notebook]
+            files[name] = [one for one in files[name] if one.notebook]
+            if not files[name]:
+                del files[name]
+        unknown = [one for one in loose if one.notebook]
+        if unknown and len(known) == 1:  # one exercise was handed out: what cannot be read is of it
+            files.setdefault(known[0], []).extend(unknown)
+            unknown = []
+        beside = [one.why or f"{one.path.name} is no notebook" for one in foreign]
+        for name, several in files.items():
+            best = max(several, key=lambda one: _worth_more(one, exercises[name]))
+            notes = [f"Handed in, too, and {PASSED_OVER}: {why}." for why in beside]
+            others = [one.path.name for one in several if one is not best]
+            if others:
+                notes.append(
+                    f"{len(several)} files for this exercise: {best.path.name} counts, "
+                    f"{', '.join(others[:5])} was {PASSED_OVER}."
                 )
-    return sorted(found.values(), key=lambda s: (s.exercise, s.student))
+            yield Submission(student, name, str(best.path), best.data(), best.why, notes[:10])
+        if unknown or (beside and not files):
+            exercise = known[0] if len(known) == 1 else ""
+            lines = [one.why or f"which exercise {one.path.name} is of cannot be told"
+                     for one in unknown]  # fmt: skip
+            where = str((unknown or foreign)[0].path)
+            yield Submission(student, exercise, where, None, "; ".join([*lines, *beside][:10]), [])
+
+
+# the class list
+
+
+def plain_name(text: str) -> str:
+    """A name for comparison: whatever the case, the spaces and the form of Unicode."""
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+
+
+HEADINGS = {
+    "first": ("first name", "firstname", "ime", "given name", "vorname", "שם פרטי"),
+    "last": ("last name", "lastname", "surname", "family name", "prezime", "nachname", "שם משפחה"),
+    "name": ("student", "name", "full name", "students", "ime i prezime", "שם", "שם מלא"),
+}
+
+
+def class_list(path: Path) -> list[tuple[str, str]]:
+    """(name, e-mail) of a class list: Moodle's participants export, a table with a header, or one
+    name a line.
+
+    Raises:
+        sheets.Unusable: the file cannot be read.
+    """
+    rows = [[cell.strip() for cell in row] for row in sheets.read(path)]
+    if not rows:
+        return []
+    header = [plain_name(cell) for cell in rows[0]]
+    place = {
+        kind: next((i for i, cell in enumerate(header) if cell in words), None)
+        for kind, words in HEADINGS.items()
+    }
+    mail = next((i for i in range(len(rows[0])) if any("@" in r[i : i + 1][0] for r in rows[1:]
+                if len(r) > i)), None)  # fmt: skip
+    headed = any(place[kind] is not None for kind in ("first", "last", "name"))
+    if place["name"] is not None:
+        place["first"] = place["last"] = None
+    if not headed and mail is not None and "@" not in rows[0][mail]:  # headings in another language
+        headed = True
+        place = {"first": 0, "last": 1, "name": None} if mail >= 2 else {**place, "name": 0}
+    found = []
+    for row in rows[headed:]:
+        cells = [*row, *[""] * len(header)]
+        if place["first"] is not None and place["last"] is not None:
+            name = f"{cells[place['first']]} {cells[place['last']]}"
+        else:
+            only = place["name"] if place["name"] is not None else 0
+            name = cells[only]
+        if name.strip():
+            email = cells[mail] if mail is not None and "@" in cells[mail] else ""
+            found.append((clean_name(name), email))
+    return found
+
+
+def is_on(student: str, name: str) -> bool:
+    """Whether a submission's student (name, perhaps with Moodle's number) is the one of that name
+    on the class list."""
+    return plain_name(name) in (plain_name(student), plain_name(re.sub(r" \d+$", "", student)))

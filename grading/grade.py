@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
-import csv
 import functools
 import hashlib
 import json
@@ -23,6 +22,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -30,10 +30,12 @@ import torch
 
 from course_utils.engine import asking
 from course_utils.engine.asking import Question, Wrong
-from grading import assemble, collect, judging, report, sandbox
+from grading import assemble, collect, exports, judging, report, sandbox, sheets
+from grading.marks import Marks
 
 ROOT = Path(__file__).resolve().parents[1]
 VERSION_OF = ("runner.py", "sandbox.py", "assemble.py", "judging.py", "grade.py")
+PACKAGE = ROOT / "course_utils"
 LIMITS = sandbox.Limits()
 
 
@@ -68,10 +70,11 @@ def all_exercises() -> dict[str, list[dict]]:
 def fingerprint(submission: collect.Submission, secret: str) -> str:
     """Changes with the submission, the exercise, its questions and the grader."""
     digest = hashlib.sha256(secret.encode())
-    digest.update(submission.data if submission.data is not None else b"too large")
+    digest.update(submission.data if submission.data is not None else submission.why.encode())
+    digest.update(json.dumps(submission.notes).encode())
     questions = judging.path_of(submission.exercise)
     grader = [ROOT / "grading" / name for name in VERSION_OF]
-    package = sorted((ROOT / "course_utils").rglob("*.py"))  # a changed metric leaves no old mark
+    package = sorted(PACKAGE.rglob("*.py"))  # a changed metric leaves no old mark
     for path in [exercise_path(submission.exercise), questions, *grader, *package]:
         digest.update(path.read_bytes() if path.exists() else b"-")
     return digest.hexdigest()
@@ -147,16 +150,17 @@ def grade(
     questions = judging.questions(submission.exercise)
     result.points = {question.cell: 0.0 for question in questions}
     try:
+        if submission.data is None and submission.file:
+            submission.data = Path(submission.file).read_bytes()
         if submission.data is None:
-            raise assemble.Unreadable(
-                f"the file is larger than {assemble.LARGEST_FILE >> 20} MiB: "
-                "clear all outputs and hand it in again"
-            )
-        assembled = assemble.assemble(template, assemble.read(submission.data))
+            raise assemble.Unreadable(submission.why or "the file could not be read")
+        with assemble.bounded():
+            assembled = assemble.assemble(template, assemble.read(submission.data))
     except assemble.Unreadable as error:
-        result.status, result.notes = "unreadable", [f"Not graded: {error}."]
+        result.status = "unreadable"
+        result.notes = [f"Not graded: {error}.", *submission.notes]
         return result
-    result.notes += assembled.notes
+    result.notes += [*submission.notes, *assembled.notes]
     for cell in assembled.cells:
         if cell.manual and assemble.unanswered(cell, template):
             result.points[cell.key], result.messages[cell.key] = 0.0, "No answer."
@@ -167,7 +171,7 @@ def grade(
         for number, cell in enumerate(assembled.cells)
         if cell.kind == "code" and not cell.skip
     ]
-    late = []
+    late, places = [], {str(number) for number, _ in code}
     try:
         with (
             tempfile.TemporaryDirectory() as scratch,
@@ -186,11 +190,7 @@ def grade(
             while (message := box.receive(limits.cell_seconds + limits.grace_seconds))[
                 "kind"
             ] != "ran":
-                if (
-                    message["kind"] == "cell"
-                    and str(message.get("key")).isdigit()
-                    and int(message["key"]) < len(shown)
-                ):
+                if message["kind"] == "cell" and message.get("key") in places:
                     cell = shown[int(message["key"])]
                     cell["outputs"], cell["error"] = (
                         report.only_known(message.get("outputs")),
@@ -286,13 +286,16 @@ def canaries(names: list[str], pool: concurrent.futures.Executor, *how) -> list[
         worth = report.worth(assemble.exercise_cells(exercise_path(name)))
         automatic = {key: points for key, (points, manual) in worth.items() if not manual}
         right, none = solved.result(), untouched.result()
-        if {
-            key: right.points.get(key) for key in automatic
-        } != automatic or right.status != "graded":
-            wrong.append(
-                f"{name}: the solution does not get full marks "
-                f"({right.status}; {right.messages or right.notes})"
+        got = {key: right.points.get(key) for key in automatic}
+        if got != automatic or right.status != "graded":
+            failed = [cell for cell in right.cells if cell["error"]]
+            why = (
+                f"its first cell that fails ({failed[0]['error']}) begins "
+                f"{failed[0]['source'].strip()[:200]!r}"
+                if failed
+                else right.messages or right.notes
             )
+            wrong.append(f"{name}: the solution does not get full marks ({right.status}; {why})")
         if any(none.points.values()) or none.status != "graded":
             wrong.append(
                 f"{name}: the untouched exercise gets points, or does not run "
@@ -302,7 +305,8 @@ def canaries(names: list[str], pool: concurrent.futures.Executor, *how) -> list[
 
 
 class Work:
-    """The folder of a grading run: a result for each submission, written whole or not at all."""
+    """The working folder: what was handed in, and a result for each of it, written whole or not at
+    all. Points are not in it: they stand in the gradebook."""
 
     def __init__(self, folder: Path):
         self.folder, self.results = folder, folder / "results"
@@ -310,51 +314,95 @@ class Work:
         os.chmod(folder, 0o700)
         key = folder / "secret"
         if not key.exists():
-            write(key, secrets.token_hex(16))
+            sheets.replace(key, secrets.token_hex(16).encode())
         self.secret = key.read_text()
 
     def path(self, student: str, exercise: str) -> Path:
-        return (
-            self.results
-            / f"{hashlib.sha256(f'{exercise}/{student}'.encode()).hexdigest()[:20]}.json"
-        )
+        mark = hashlib.sha256(f"{exercise}/{student}".encode()).hexdigest()[:20]
+        return self.results / f"{mark}.json"
+
+    def take_in(self, new: collect.Submission) -> None:
+        """Keep a submission, in nbgrader's folder; it takes the place of the student's last one."""
+        folder = self.folder / "submitted" / new.student / (new.exercise or "unknown")
+        folder.mkdir(parents=True, exist_ok=True)
+        about = {**asdict(new), "data": new.data is not None}
+        file = folder / f"{new.exercise or 'unknown'}.ipynb"
+        if new.data is None:
+            file.unlink(missing_ok=True)
+        else:
+            sheets.replace(file, new.data)
+        sheets.replace(folder / "about.json", json.dumps(about).encode())
+
+    def handed_in(self, read: bool = True) -> Iterator[collect.Submission]:
+        """All that was ever handed in, one at a time."""
+        for path in sorted(self.folder.glob("submitted/*/*/about.json")):
+            about = json.loads(path.read_text(encoding="utf-8"))
+            file = path.with_name(f"{about['exercise'] or 'unknown'}.ipynb")
+            about["file"] = str(file) if about["data"] else ""
+            about["data"] = file.read_bytes() if read and about["data"] else None
+            yield collect.Submission(**about)
 
     def kept(self, submission: collect.Submission, mark: str) -> Result | None:
-        """The result of an earlier run, if it is of this very submission; any other is deleted, so
-        that no old mark stands."""
-        path = self.path(submission.student, submission.exercise)
+        """The result of an earlier run, if it is of this very submission."""
         try:
+            path = self.path(submission.student, submission.exercise)
             result = Result(**json.loads(path.read_text(encoding="utf-8")))
-            if result.fingerprint == mark and result.status != "not graded":
-                return result
         except (OSError, ValueError, TypeError):
-            pass
-        path.unlink(missing_ok=True)
-        return None
+            return None
+        return result if result.fingerprint == mark else None
 
     def keep(self, result: Result) -> None:
-        write(self.path(result.student, result.exercise), json.dumps(asdict(result)))
+        path = self.path(result.student, result.exercise)
+        sheets.replace(path, json.dumps({**asdict(result), "points": {}}).encode())
 
 
-def write(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+def waiting(student: str, exercise: str) -> Result:
+    """What stands until a submission is graded."""
+    return Result(student, exercise, "not graded", notes=["Grading has not reached this one."])
 
 
-def read_students(path: Path | None) -> list[str]:
-    """The class list: the first column of a CSV file, or one name a line."""
-    if path is None:
-        return []
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        return [collect.clean_name(row[0]) for row in csv.reader(file) if row and row[0].strip()]
+def what_is_there(
+    work: Work, marks: Marks, exercises: dict, again: set, look: bool = False
+) -> tuple[dict, list]:
+    """(student, exercise) -> result, of everything that was ever handed in; and the keys of what is
+    still to be graded, with their fingerprints. No old mark is left of these, unless this is a look
+    only."""
+    results, todo = {}, []
+    stored = marks.read()
+    for submission in work.handed_in():
+        key = submission.student, submission.exercise
+        if submission.exercise not in exercises:
+            results[key] = Result(*key, "unreadable", notes=[f"Not graded: {submission.why}."])
+            continue
+        mark = fingerprint(submission, work.secret)
+        result = None if key in again else work.kept(submission, mark)
+        if result is not None and result.status != "not graded":
+            scores = stored.get(key, {})
+            result.points = {
+                name: score.automatic
+                for name, score in scores.items()
+                if score.automatic is not None
+            }
+        if result is None or result.status == "not graded" or not result.points:
+            if not look:
+                work.path(*key).unlink(missing_ok=True)
+                marks.begin(*key)
+            todo.append((*key, mark))
+            result = waiting(*key)
+        results[key] = result
+    for student in marks.class_list():
+        for name in {exercise for _, exercise in results if exercise}:
+            if not any(collect.is_on(who, student) for who, what in results if what in (name, "")):
+                missing = Result(student, name, "missing", notes=["Nothing was handed in."])
+                results[student, name] = missing
+    return results, todo
 
 
 def run(
-    source: Path,
+    source: Path | None,
     out: Path,
     *,
-    students: list[str] = (),
+    students: list[tuple[str, str]] = (),
     only: str = "",
     jobs: int = 0,
     again: bool = False,
@@ -363,140 +411,103 @@ def run(
     check_grader: bool = True,
     say=print,
 ) -> list[Result]:
-    """Grade everything in ``source`` into ``out``."""
+    """Take in what ``source`` holds, and grade everything that is not graded yet into ``out``."""
     exercises = all_exercises()
-    submissions = collect.collect(source, {only: exercises[only]} if only else exercises)
-    if only:
-        for submission in submissions:
+    asked = {only: exercises[only]} if only else exercises
+    work, today = Work(out), set()
+    with Marks(out) as marks:
+        report.read_texts(out, marks, exercises)
+        marks.class_list(students)
+        for submission in collect.each(source, asked, say) if source else ():
             submission.exercise = submission.exercise or only
-    work = Work(out)
-    results: dict[tuple[str, str], Result] = {}
-    todo = []
-    for submission in submissions:
-        key = submission.student, submission.exercise
-        if not submission.exercise:
-            results[key] = Result(
-                submission.student,
-                "",
-                "unreadable",
-                notes=[f"Which exercise {submission.path} belongs to cannot be told."],
-            )
-            continue
-        mark = fingerprint(submission, work.secret)
-        kept = work.kept(submission, "" if again else mark)
-        if kept is None:
-            todo.append((submission, mark))
-            results[key] = Result(
-                submission.student,
-                submission.exercise,
-                "not graded",
-                notes=["Grading has not reached this submission."],
-            )
-        else:
-            results[key] = kept
-    names = sorted({submission.exercise for submission in submissions if submission.exercise})
-    for name in names:
-        for student in students:
-            known = any(
-                who == student or who.rpartition(" ")[0] == student
-                for who, what in results
-                if what == name
-            )
-            if not known:
-                results[student, name] = Result(
-                    student, name, "missing", notes=["Nothing was handed in."]
-                )
-    say(
-        f"{len(submissions)} submissions of {len(names)} exercises: "
-        f"{len(submissions) - len(todo)} graded before, {len(todo)} to grade"
-    )
-    report.write_grades(
-        out / "grades.csv", list(results.values()), exercises, work
-    )  # from here on no old mark stands in the table
+            work.take_in(submission)
+            today.add((submission.student, submission.exercise))
+        for name in sorted({path.name for path in out.glob("submitted/*/*")} & exercises.keys()):
+            marks.exercise(name, exercises[name])
+        results, todo = what_is_there(work, marks, exercises, today if again else set())
+        say(
+            f"{len(today)} submissions taken in, {len(results)} in all: "
+            f"{len(results) - len(todo)} graded before or not to be graded, {len(todo)} to grade"
+        )
+        if todo:
+            # from here on no old mark stands in any table or on any page
+            report.write_all(out, results, exercises, marks, picture=False)
+            how = work.secret, bwrap, limits
+            _grade_all(work, marks, exercises, results, todo, how, jobs, check_grader, say)
+        report.write_all(out, results, exercises, marks)
+        for line in marks.said:
+            say(line)
+    return [results[key] for key in sorted(results, key=lambda key: key[::-1])]
+
+
+def _grade_all(work, marks, exercises, results, todo, how, jobs, check_grader, say) -> None:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(
-            name, "1"
-        )  # one submission for each core: more threads would only be in each other's way
+        # one submission for each core: more threads would only be in each other's way
+        os.environ.setdefault(name, "1")
+    wanted = {key[:2]: key[2] for key in todo}
     with concurrent.futures.ProcessPoolExecutor(
-        jobs or os.cpu_count() or 1,
+        jobs or sandbox.processors(),
         mp_context=multiprocessing.get_context("spawn"),
         initializer=start_worker,
     ) as pool:
-        if todo and check_grader:
-            started = sorted({submission.exercise for submission, _ in todo})
+        if check_grader:
+            started = sorted({exercise for _, exercise in wanted})
             say(
                 f"first the solution and the untouched exercise of {', '.join(started)}, "
                 "as a check of the grader …"
             )
-            wrong = canaries(started, pool, work.secret, bwrap, limits)
-            if wrong:
+            if wrong := canaries(started, pool, *how):
                 raise SystemExit(
                     "grading stopped, since the grader itself is not right here:\n  "
                     + "\n  ".join(wrong)
                 )
         futures = {
-            pool.submit(grade_or_say, submission, work.secret, bwrap, limits): (submission, mark)
-            for submission, mark in todo
+            pool.submit(grade_or_say, submission, *how): (submission.student, submission.exercise)
+            for submission in work.handed_in(read=False)
+            if (submission.student, submission.exercise) in wanted
         }
         for number, future in enumerate(concurrent.futures.as_completed(futures), 1):
-            submission, mark = futures[future]
+            key = futures[future]
             try:
                 result = future.result()
-            except (
-                Exception
-            ) as error:  # the worker died: the machine's fault or an attack, in either case no mark
-                result = Result(
-                    submission.student,
-                    submission.exercise,
-                    "not graded",
-                    notes=[f"The grader's process died: {error}"],
-                )
-            result.fingerprint = mark
-            results[submission.student, submission.exercise] = result
+            except Exception as error:  # the worker died: the machine's fault, or an attack
+                result = waiting(*key)
+                result.notes = [f"The grader's process died: {error}"]
+            result.fingerprint = wanted[key]
+            results[key] = result
             if result.status != "not graded":
+                marks.finish(result, exercises[result.exercise])
                 work.keep(result)
             say(
-                f"[{number}/{len(todo)}] {submission.student}, {submission.exercise}: "
+                f"[{number}/{len(todo)}] {result.student}, {result.exercise}: "
                 f"{result.status}, {sum(result.points.values()):g} points, {result.seconds:.0f} s"
             )
-    everything = sorted(results.values(), key=lambda result: (result.exercise, result.student))
-    report.write_all(out, everything, exercises, work)
-    return everything
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("submissions", type=Path)
-    parser.add_argument(
-        "--out", type=Path, default=ROOT / "grading/work", help="where marks and feedback go"
-    )
-    parser.add_argument(
-        "--students",
-        type=Path,
-        help="class list (CSV, first column): who handed in nothing gets a line, too",
-    )
-    parser.add_argument(
-        "--exercise",
-        default="",
-        help="all notebooks are of this exercise, whatever they are called",
-    )
-    parser.add_argument(
-        "--jobs", type=int, default=0, help="submissions at a time (default: one for each core)"
-    )
-    parser.add_argument("--again", action="store_true", help="grade everything anew")
-    parser.add_argument(
+    add = parser.add_argument
+    add("submissions", nargs="?", default="", help="folder or zip; without it: new tables only")
+    add("--out", type=Path, default=ROOT / "grading/work", help="where marks and feedback go")
+    add("--students", type=Path, help="class list: who handed in nothing gets a line, too")
+    add("--exercise", default="", help="all notebooks are of this exercise, whatever their names")
+    add("--moodle", type=Path, help="Moodle's grading worksheet, to be filled in")
+    add("--canvas", type=Path, help="Canvas's gradebook export, to be filled in")
+    add("--jobs", type=int, default=0, help="submissions at a time (default: one a processor)")
+    add("--again", action="store_true", help="grade all of this folder anew")
+    add(
         "--unsafe-without-sandbox",
         action="store_true",
         help="run the students' code unprotected, with your rights",
     )
     options = parser.parse_args()
-    if not str(options.submissions) or str(options.submissions) == ".":
+    out = options.out.resolve()
+    if not options.submissions and not (out / "gradebook.db").exists():
         parser.error("name a folder or zip of submissions: make grade SUBMISSIONS=path")
-    os.environ["COURSE_DATA"] = (
-        "sample"  # every submission is graded on the same images, which every machine has
-    )
+    # every submission is graded on the same images, which every machine has
+    os.environ["COURSE_DATA"] = "sample"
     bwrap = None
     if not options.unsafe_without_sandbox:
         try:
@@ -514,15 +525,16 @@ def main() -> int:
         )
     try:
         results = run(
-            options.submissions,
-            options.out.resolve(),
-            students=read_students(options.students),
+            Path(options.submissions) if options.submissions else None,
+            out,
+            students=collect.class_list(options.students) if options.students else [],
             only=options.exercise,
             jobs=options.jobs,
             again=options.again,
             bwrap=bwrap,
         )
-    except collect.NothingFound as error:
+        lines = exports.fill_in(out, all_exercises(), options.moodle, options.canvas)
+    except (collect.NothingFound, sheets.Unusable, FileNotFoundError) as error:
         print(f"grading stopped: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -532,9 +544,7 @@ def main() -> int:
         )
         return 130
     not_graded = sum(result.status == "not graded" for result in results)
-    print(
-        f"\n{options.out / 'grades.csv'}\n{options.out / 'feedback'}\n{options.out / 'summary.png'}"
-    )
+    print("", *lines, *(out / name for name in report.WRITTEN), sep="\n")
     if not_graded:
         print(
             f"{not_graded} could not be graded: run the same command again, it goes on there",

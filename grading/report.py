@@ -1,24 +1,48 @@
-"""What a teacher gets: grades.csv, texts.csv (the text answers, to be marked by hand), a feedback
-page for each student, a summary picture.
+"""What a teacher gets: tables of marks, the text answers to be marked by hand, a feedback page for
+each student, a summary picture. All of it is made from the gradebook, anew each time.
 
 Everything that a student wrote is shown as text: no markup, script or file name of a submission
-reaches a page as such.
+reaches a page as such. One student's trouble is that student's line.
 """
 
 from __future__ import annotations
 
 import base64
-import csv
 import hashlib
 import html
-import io
 import re
 import shutil
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
-from grading.assemble import info
+from grading import sheets
+from grading.assemble import info, printable
+from grading.marks import Mark, Marks, digest_of
 
 PNG = b"\x89PNG\r\n\x1a\n"
+WRITTEN = ("grades.csv", "marks.xlsx", "texts.xlsx", "feedback", "summary.png")
+
+
+@dataclass
+class Total:
+    """A result with its points by question: None where nobody has marked yet."""
+
+    result: object
+    title: str
+    worth: dict[str, tuple[float, bool]]
+    titles: dict[str, str]  # question -> the exercise's own heading
+    points: dict[str, float | None]
+    marks: dict[str, Mark]
+    answers: dict[str, str]  # the texts that a person has to mark
+
+    def sum(self, manual: bool | None = None) -> float | None:
+        """Of all points, or of those by hand or by the box; None while one is missing."""
+        found = [self.points[k] for k, (_, m) in self.worth.items() if manual in (None, m)]
+        return None if None in found or not self.worth else sum(found)
+
+    def most(self, manual: bool | None = None) -> float:
+        return sum(most for most, m in self.worth.values() if manual in (None, m))
 
 
 def worth(template: list[dict]) -> dict[str, tuple[float, bool]]:
@@ -38,7 +62,7 @@ def only_known(outputs: object) -> list[dict]:
         if not isinstance(output, dict) or len(kept) >= 40:
             continue
         if isinstance(output.get("text"), str):
-            kept.append({"text": output["text"][:20_100]})
+            kept.append({"text": printable(output["text"][:20_100])})
         elif isinstance(output.get("picture"), str) and len(output["picture"]) < 500_000:
             try:
                 if base64.b64decode(output["picture"], validate=True).startswith(PNG):
@@ -48,27 +72,24 @@ def only_known(outputs: object) -> list[dict]:
     return kept
 
 
-def safe_cell(value: object) -> object:
-    """A text that no spreadsheet takes for a formula."""
-    return (
-        f"'{value}"
-        if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r")
-        else value
-    )
+def titles(template: list[dict]) -> tuple[str, dict[str, str]]:
+    """The exercise's title, and question -> number and words of its heading."""
+    title, heading, found = "", "", {}
+    for cell in template:
+        if cell["cell_type"] == "markdown":
+            for line in cell["source"].splitlines():
+                if not title and line.startswith("# "):
+                    title = line[2:].strip()
+                elif line.startswith("## "):
+                    heading = re.sub(r"\s*\([^()]*\)\s*$", "", line[3:]).strip()
+        if info(cell).get("grade"):
+            key = info(cell)["grade_id"]
+            twice = heading in found.values()
+            found[key] = f"{heading} ({readable(key)})" if twice or not heading else heading
+    return title, found
 
 
-def write_csv(path: Path, header: list[str], rows: list[list]) -> None:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerows([header, *[[safe_cell(value) for value in row] for row in rows]])
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(
-        "\ufeff" + buffer.getvalue(), encoding="utf-8"
-    )  # the mark lets spreadsheets read Hebrew and Croatian names
-    partial.replace(path)
-
-
-def text_answers(result, template: list[dict]) -> dict[str, str]:
+def text_answers(result) -> dict[str, str]:
     """Question -> answer, of the text questions that a person has to mark."""
     return {
         cell["key"]: cell["source"]
@@ -77,146 +98,181 @@ def text_answers(result, template: list[dict]) -> dict[str, str]:
     }
 
 
-def answer_mark(text: str) -> str:
-    return hashlib.sha256(text.strip().encode()).hexdigest()[:12]
-
-
-def read_marks(path: Path) -> dict[tuple[str, str, str, str], tuple[float, str]]:
-    """(student, exercise, question, mark of the answer) -> (points, comment), of the filled lines
-    of texts.csv."""
-    if not path.exists():
-        return {}
-    marks = {}
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        sample = file.read()
-    delimiter = (
-        ";" if sample.split("\n", 1)[0].count(";") > sample.split("\n", 1)[0].count(",") else ","
-    )  # some spreadsheets save it so
-    for row in csv.DictReader(io.StringIO(sample), delimiter=delimiter):
-        points = (row.get("points") or "").strip().replace(",", ".")
-        if points:
-            try:
-                value = float(points)
-            except ValueError:
-                continue
-            value = min(max(value, 0.0), float(row["of"]))
-            marks[
-                row["student"].lstrip("'"), row["exercise"], row["question"], row["answer_mark"]
-            ] = (value, row.get("comment") or "")
-    return marks
-
-
-def totals(results, exercises, work) -> list[dict]:
-    """For each result its points by question: automatic, by hand, or None where nobody has marked
-    yet."""
-    marks = read_marks(work.folder / "texts.csv")
-    found = []
-    for result in results:
+def totals(results: dict, exercises: dict, marks: Marks) -> list[Total]:
+    """For each result its points by question."""
+    stored, found = marks.read(), []
+    for key in sorted(results):
+        result = results[key]
         template = exercises.get(result.exercise, [])
-        answers = text_answers(result, template)
-        points, comments = {}, {}
-        for key, (_, manual) in worth(template).items():
-            if result.status in ("not graded", "missing"):
-                points[key] = None if result.status == "not graded" else 0.0
-            elif not manual or key in result.points:
-                points[key] = result.points.get(key, 0.0)
-            elif key in answers:
-                points[key], comments[key] = marks.get(
-                    (result.student, result.exercise, key, answer_mark(answers[key])), (None, "")
-                )
+        answers, here, points = text_answers(result), stored.get(key, {}), {}
+        for name, (_, manual) in worth(template).items():
+            mark = here.get(name, Mark())
+            if result.status == "not graded":
+                points[name] = None
+            elif mark.points is not None:
+                points[name] = mark.points
             else:
-                points[key] = 0.0
+                points[name] = None if manual and name in answers else 0.0
+        title, names = titles(template)
         found.append(
-            {
-                "result": result,
-                "points": points,
-                "comments": comments,
-                "answers": answers,
-                "worth": worth(template),
-            }
+            Total(result, title or result.exercise, worth(template), names, points, here, answers)
         )
     return found
 
 
-def write_grades(path: Path, results, exercises, work) -> None:
+def shown(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"
+
+
+GRADES = """student exercise status automatic automatic_of by_hand by_hand_of points of questions
+notes""".split()
+TEXTS = "student exercise question answer points of comment note key".split()
+
+
+def grade_rows(all_totals: list[Total]) -> list[list]:
     """One line for each student and exercise; an empty field is a mark that does not exist
     (yet)."""
-    rows = []
-    for total in sorted(
-        totals(results, exercises, work), key=lambda t: (t["result"].student, t["result"].exercise)
-    ):
-        result, given = total["result"], total["worth"]
-        automatic = [total["points"][key] for key, (_, manual) in given.items() if not manual]
-        by_hand = [total["points"][key] for key, (_, manual) in given.items() if manual]
-        whole = [*automatic, *by_hand]
-
-        def add(values: list[float | None], given: dict = given) -> str:
-            return "" if None in values or not given else f"{sum(values):g}"
-
-        rows.append(
-            [
-                result.student,
-                result.exercise,
-                result.status,
-                add(automatic),
-                f"{sum(p for p, m in given.values() if not m):g}",
-                add(by_hand),
-                f"{sum(p for p, m in given.values() if m):g}",
-                add(whole),
-                f"{sum(p for p, _ in given.values()):g}",
-                "; ".join(
-                    f"{key}: {'' if value is None else f'{value:g}'}"
-                    for key, value in total["points"].items()
-                ),
-                " ".join(result.notes),
-            ]
-        )
-    write_csv(
-        path,
+    return [
         [
-            "student",
-            "exercise",
-            "status",
-            "automatic",
-            "automatic_of",
-            "by_hand",
-            "by_hand_of",
-            "points",
-            "of",
-            "questions",
-            "notes",
-        ],
-        rows,
-    )
+            total.result.student,
+            total.result.exercise,
+            total.result.status,
+            shown(total.sum(False)),
+            f"{total.most(False):g}",
+            shown(total.sum(True)),
+            f"{total.most(True):g}",
+            shown(total.sum()),
+            f"{total.most():g}",
+            "; ".join(f"{key}: {shown(value)}" for key, value in total.points.items()),
+            " ".join(total.result.notes),
+        ]
+        for total in all_totals
+    ]
 
 
-def write_texts(path: Path, results, exercises, work) -> None:
-    """The text answers in one table: the teacher fills in points and comment and grades again. What
-    is filled in is kept."""
-    marks = read_marks(path)
-    rows = []
-    for total in totals(results, exercises, work):
-        result = total["result"]
-        for key, answer in total["answers"].items():
-            mark = answer_mark(answer)
-            points, comment = marks.get((result.student, result.exercise, key, mark), ("", ""))
+def people(results: list) -> dict[str, str]:
+    """Student -> name without Moodle's number, which differs from exercise to exercise; with it
+    where two in one exercise have the same name."""
+    plain = {result.student: re.sub(r" \d+$", "", result.student) for result in results}
+    twice = Counter((result.exercise, plain[result.student]) for result in results)
+    same = {name for (_, name), count in twice.items() if count > 1}
+    return {student: student if name in same else name for student, name in plain.items()}
+
+
+def question_table(all_totals: list[Total]) -> tuple[list[str], list[list]]:
+    """One line for each student, a column for each question of each exercise."""
+    called = people([total.result for total in all_totals])
+    columns = {
+        (total.result.exercise, key): f"{total.result.exercise}: {total.titles[key]} ({most:g})"
+        for total in all_totals
+        for key, (most, _) in total.worth.items()
+    }
+    lines: dict[str, dict] = {}
+    for total in all_totals:
+        line = lines.setdefault(called[total.result.student], {})
+        line |= {(total.result.exercise, key): value for key, value in total.points.items()}
+    ordered = sorted(columns, key=lambda column: column[0])
+    rows = [[student, *(line.get(c) for c in ordered)] for student, line in sorted(lines.items())]
+    return ["student", *(columns[column] for column in ordered)], rows
+
+
+# the text answers
+
+
+def row_key(student: str, exercise: str, question: str, digest: str) -> str:
+    """A name for a row of the texts that no spreadsheet takes for a number or a date."""
+    words = "\n".join((student, exercise, question, digest)).encode("utf-8", "replace")
+    return "key_" + hashlib.sha256(words).hexdigest()[:16]
+
+
+def write_texts(folder: Path, all_totals: list[Total], marks: Marks) -> None:
+    """The text answers, as texts.csv and texts.xlsx: the teacher fills in points and comment in the
+    one or the other and grades again."""
+    digests, rows, kept = marks.answers(), [], []
+    for total in all_totals:
+        student, exercise = total.result.student, total.result.exercise
+        for name, answer in total.answers.items():
+            mark = total.marks.get(name, Mark())
+            digest = digests.get((student, exercise, name), {}).get("digest", digest_of(answer))
+            key = row_key(student, exercise, name, digest)
+            earlier = f"given for an earlier answer: {mark.earlier}" if mark.earlier else ""
+            note = "; ".join(filter(None, [marks.refused.get(key, ""), earlier]))
+            points = shown(mark.manual)
             rows.append(
-                [
-                    result.student,
-                    result.exercise,
-                    key,
-                    answer[:8000],
-                    f"{points:g}" if points != "" else "",
-                    f"{total['worth'][key][0]:g}",
-                    comment,
-                    mark,
-                ]
+                [student, exercise, name, answer[:8000], points,
+                 f"{total.worth[name][0]:g}", mark.comment, note, key]
+            )  # fmt: skip
+            kept.append((student, exercise, name, points, mark.comment))
+    sheets.write_csv(folder / "texts.csv", TEXTS, rows)
+    numbers = [[*row[:4], float(row[4]) if row[4] else None, *row[5:]] for row in rows]
+    sheets.write_xlsx(folder / "texts.xlsx", {"texts": (TEXTS, numbers)})
+    marks.shown(kept)
+
+
+def read_texts(folder: Path, marks: Marks, exercises: dict) -> None:
+    """What a teacher has filled into texts.csv or texts.xlsx goes into the gradebook. What cannot
+    be a mark is refused by name; a sheet with marks that belong to nothing is kept aside."""
+    known = {
+        row_key(*key, about["digest"]): (*key, about) for key, about in marks.answers().items()
+    }
+    people = tuple({key[0] for key in known.values()})
+    most = {name: worth(template) for name, template in exercises.items()}
+    stored, given = marks.read(), {}
+    paths = [path for name in ("texts.csv", "texts.xlsx") if (path := folder / name).exists()]
+    for path in sorted(paths, key=lambda path: path.stat().st_mtime):  # the later one counts
+        strange = 0
+        for line, row in sheets.read_dicts(path, people):
+            points, comment = (sheets.as_meant(row.get(n) or "") for n in ("points", "comment"))
+            student, exercise, question, about = known.get(
+                (row.get("key") or "").strip(), ("", "", "", {})
             )
-    write_csv(
-        path,
-        ["student", "exercise", "question", "answer", "points", "of", "comment", "answer_mark"],
-        rows,
-    )
+            if not about or question not in most.get(exercise, {}):
+                strange += bool(points.strip() or comment.strip())
+                continue
+            where = f"{path.name}, line {line} ({student}, {exercise}, {question})"
+            mark = stored.get((student, exercise), {}).get(question, Mark())
+            value, words = given.get((student, exercise, question), (mark.manual, mark.comment))
+            if not _same_words(comment, about["comment"]):
+                words = comment.strip()
+            if not _same_points(points, about["points"]):
+                try:
+                    value = sheets.points_of(points, most[exercise][question][0])
+                except ValueError as error:
+                    if points.strip():
+                        marks.said.append(f"{where}: {error}; the mark stays as it was.")
+                        marks.refused[row["key"].strip()] = str(error)
+                    else:
+                        marks.said.append(f"{where}: the mark {about['points']} was taken back.")
+                        value = None
+            if (value, words) != (mark.manual, mark.comment):
+                given[student, exercise, question] = value, words
+        if strange:
+            aside = path.with_name(f"{path.stem} kept{path.suffix}")
+            number = 1
+            while aside.exists():
+                number += 1
+                aside = path.with_name(f"{path.stem} kept {number}{path.suffix}")
+            aside.write_bytes(path.read_bytes())
+            marks.said.append(
+                f"{path.name}: {strange} lines with a mark or comment belong to no answer that is "
+                f"there now (changed since, or another table); the sheet is kept as {aside.name}."
+            )
+    for key, (value, words) in given.items():
+        marks.mark_by_hand(*key, value, words)
+
+
+def _same_points(now: str, then: str) -> bool:
+    try:
+        return float(now.strip().replace(",", ".")) == float(then)
+    except ValueError:
+        return now.strip() == then
+
+
+def _same_words(now: str, then: str) -> bool:
+    """Whether a comment is as it was shown, or what an old encoding left of it."""
+    now, then = " ".join(now.split()), " ".join(then.split())
+    left = [then.encode(code, "replace").decode(code) for code in ("cp1250", "cp1252", "cp1255")]
+    return now == then or now in left
 
 
 def readable(key: str) -> str:
@@ -231,15 +287,15 @@ td,th{border:1px solid #bbb;padding:.3em .6em;text-align:start;vertical-align:to
 pre{background:#f4f4f4;padding:.6em;overflow-x:auto;white-space:pre-wrap}
 .answer pre.source{border-inline-start:4px solid #0072B2}
 .full{background:#e2f3ea}.none{background:#fbe6dc}.out{background:#fff;border:1px solid #ddd}
-img{max-width:100%}
+img{max-width:100%} .why{white-space:pre-line}
 """
 
 
-def feedback_page(totals_of_student: list[dict]) -> str:
+def feedback_page(totals_of_student: list[Total]) -> str:
     """One page of a student: every exercise with its questions, points, reasons, and what the
     student's answers showed when they ran."""
     escape = html.escape
-    student = totals_of_student[0]["result"].student
+    student = totals_of_student[0].result.student
     parts = [
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
         '<meta http-equiv="Content-Security-Policy" '
@@ -248,37 +304,32 @@ def feedback_page(totals_of_student: list[dict]) -> str:
         f'<body><h1 dir="auto">{escape(student)}</h1>'
     ]
     for total in totals_of_student:
-        result, points = total["result"], total["points"]
-        known = [value for value in points.values() if value is not None]
-        most_of_all = sum(worth for worth, _ in total["worth"].values())
-        waiting = (
-            ""
-            if len(known) == len(points)
-            else " so far: a text answer is still to be marked"
-            if result.status != "not graded"
-            else ": not graded"
-        )
-        parts.append(
-            f"<h2>{escape(result.exercise)}: {sum(known):g} of {most_of_all:g} points{waiting}</h2>"
-        )
+        result, points = total.result, total.points
+        known = {key: value for key, value in points.items() if value is not None}
+        of = sum(total.worth[key][0] for key in known)
+        waiting = total.most() - of
+        if result.status == "not graded" or not total.worth:
+            sum_of = result.status
+        else:
+            sum_of = f"{sum(known.values()):g} of {of:g} points"
+            if waiting:
+                sum_of += f" so far; a text answer, {waiting:g} points, is still to be marked"
+        parts.append(f"<h2>{escape(total.title)}: {sum_of}</h2>")
         parts += [
             f"<p>{escape(note)}</p>"
             for note in result.notes
             if not note.startswith("For the teacher")
         ]
         parts.append("<table><tr><th>question</th><th>points</th><th>why</th></tr>")
-        for key, (most, _) in total["worth"].items():
+        for key, (most, _) in total.worth.items():
             value = points[key]
-            why = (
-                result.messages.get(key)
-                or total["comments"].get(key)
-                or ("right" if value == most else "")
-            )
+            why = [result.messages.get(key, ""), total.marks.get(key, Mark()).comment]
+            why = "\n".join(filter(None, why)) or ("right" if value == most else "")
             mood = "" if value is None else "full" if value == most else "none"
             mark = f"of {most:g}, to be marked" if value is None else f"{value:g} of {most:g}"
             parts.append(
-                f'<tr class="{mood}"><td>{escape(readable(key))}</td><td>{mark}</td>'
-                f'<td dir="auto">{escape(why)}</td></tr>'
+                f'<tr class="{mood}"><td>{escape(total.titles[key])}</td><td>{mark}</td>'
+                f'<td dir="auto" class="why">{escape(why)}</td></tr>'
             )
         parts.append("</table>")
         for cell in result.cells:
@@ -293,6 +344,9 @@ def feedback_page(totals_of_student: list[dict]) -> str:
                 else:
                     source = f"data:image/png;base64,{output['picture']}"
                     parts.append(f'<img alt="a figure of this notebook" src="{source}">')
+            comment = total.marks.get(cell["key"], Mark()).comment
+            if comment and cell["key"] not in total.worth:
+                parts.append(f'<p dir="auto"><b>Comment:</b> {escape(comment)}</p>')
             parts.append("</div>")
     return "\n".join([*parts, "</body></html>"])
 
@@ -308,29 +362,36 @@ def file_name(student: str) -> str:
     )
 
 
-def write_feedback(folder: Path, all_totals: list[dict]) -> None:
+def write_feedback(folder: Path, all_totals: list[Total]) -> list[str]:
+    """A page for each student. Returns what could not be written."""
     new = folder.with_name(folder.name + ".partial")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
-    by_student: dict[str, list[dict]] = {}
+    by_student: dict[str, list[Total]] = {}
     for total in all_totals:
-        if total["result"].status != "missing":
-            by_student.setdefault(total["result"].student, []).append(total)
+        if total.result.status != "missing":
+            by_student.setdefault(total.result.student, []).append(total)
+    failed = []
     for student, mine in by_student.items():
-        (new / file_name(student)).write_text(feedback_page(mine), encoding="utf-8")
+        try:
+            page = printable(feedback_page(mine))
+            (new / file_name(student)).write_text(page, encoding="utf-8")
+        except Exception as error:
+            failed.append(f"{student}: no feedback page ({type(error).__name__}: {error})")
     shutil.rmtree(folder, ignore_errors=True)
     new.replace(folder)
+    return failed
 
 
-def write_summary(path: Path, all_totals: list[dict]) -> None:
+def write_summary(path: Path, all_totals: list[Total]) -> None:
     """For each exercise and question: how many got all points, some, none, or have no mark yet;
     beside it the sums."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    names = sorted({total["result"].exercise for total in all_totals if total["worth"]})
-    rows = [[total for total in all_totals if total["result"].exercise == name] for name in names]
-    heights = [max(2.2, 0.45 * len(row[0]["worth"]) + 1.2) for row in rows]
+    names = sorted({total.result.exercise for total in all_totals if total.worth})
+    rows = [[total for total in all_totals if total.result.exercise == name] for name in names]
+    heights = [max(2.2, 0.45 * len(row[0].worth) + 1.2) for row in rows]
     fig = Figure(figsize=(11, sum(heights) + 0.8), layout="constrained")
     FigureCanvasAgg(fig)
     axes = fig.subplots(
@@ -343,10 +404,10 @@ def write_summary(path: Path, all_totals: list[dict]) -> None:
         ("not marked yet", "#DDDDDD", ".."),
     ]
     for (left, right), name, row in zip(axes, names, rows):
-        questions = list(row[0]["worth"])
+        questions = list(row[0].worth)
         for place, key in enumerate(questions):
-            most = row[0]["worth"][key][0]
-            values = [total["points"][key] for total in row]
+            most = row[0].worth[key][0]
+            values = [total.points[key] for total in row]
             counts = [
                 sum(v == most for v in values),
                 sum(v is not None and 0 < v < most for v in values),
@@ -377,11 +438,11 @@ def write_summary(path: Path, all_totals: list[dict]) -> None:
                 start += count
         left.set_yticks(
             range(len(questions)),
-            [f"{readable(key)} ({row[0]['worth'][key][0]:g})" for key in questions],
+            [_short(f"{row[0].titles[key]} ({row[0].worth[key][0]:g})") for key in questions],
         )
         left.invert_yaxis()
         left.xaxis.get_major_locator().set_params(integer=True)
-        left.set(xlabel="students", title=f"{name}: points for each question")
+        left.set(xlabel="students", title=row[0].title)
         left.legend(
             ncols=4,
             fontsize=8,
@@ -389,25 +450,44 @@ def write_summary(path: Path, all_totals: list[dict]) -> None:
             loc="upper center",
             bbox_to_anchor=(0.5, -0.28 * 2.2 / heights[names.index(name)]),
         )
-        most = sum(points for points, _ in row[0]["worth"].values())
-        sums = [sum(v for v in total["points"].values() if v is not None) for total in row]
+        whole = all(total.sum(True) is not None for total in row if total.sum(False) is not None)
+        sums = [total.sum(None if whole else False) for total in row]
+        sums = [value for value in sums if value is not None]
+        most = row[0].most(None if whole else False)
         right.hist(
             sums, bins=[i - 0.5 for i in range(int(most) + 2)], color="#0072B2", edgecolor="white"
         )
         right.set(
-            xlabel=f"points so far, of {most:g}",
+            xlabel=f"points, of {most:g}" + ("" if whole else " (automatic ones alone)"),
             ylabel="students",
-            title=f"sum; mean {sum(sums) / len(sums):.1f}",
+            title=f"sum; mean {sum(sums) / len(sums):.1f}" if sums else "nothing graded yet",
         )
         right.yaxis.get_major_locator().set_params(integer=True)
     fig.savefig(path.with_name("summary.partial.png"), dpi=110)
     path.with_name("summary.partial.png").replace(path)
 
 
-def write_all(out: Path, results, exercises, work) -> None:
-    write_texts(out / "texts.csv", results, exercises, work)
-    all_totals = totals(results, exercises, work)
-    write_feedback(out / "feedback", all_totals)
-    if any(total["worth"] for total in all_totals):
+def _short(text: str) -> str:
+    return text if len(text) < 45 else f"{text[:42]}…"
+
+
+def write_all(
+    out: Path, results: dict, exercises: dict, marks: Marks, picture: bool = True
+) -> None:
+    """All tables, pages and the picture, of everything in the gradebook."""
+    all_totals = totals(results, exercises, marks)
+    write_texts(out, all_totals, marks)
+    failed = write_feedback(out / "feedback", all_totals)
+    marks.said = list(dict.fromkeys([*marks.said, *failed]))
+    (out / "summary.png").unlink(missing_ok=True)
+    if picture and any(total.worth for total in all_totals):
         write_summary(out / "summary.png", all_totals)
-    write_grades(out / "grades.csv", results, exercises, work)
+    rows = grade_rows(all_totals)
+    sheets.write_csv(out / "grades.csv", GRADES, rows)
+    questions = question_table(all_totals)
+    sheets.write_csv(out / "questions.csv", *questions)
+    numbers = [
+        [float(value) if 3 <= place <= 8 and value else value for place, value in enumerate(row)]
+        for row in rows
+    ]
+    sheets.write_xlsx(out / "marks.xlsx", {"grades": (GRADES, numbers), "questions": questions})

@@ -71,10 +71,8 @@ def find_sandbox() -> str:
 
 
 def _visible() -> list[str]:
-    """The folders that the box may read: the interpreter, its packages, the course's package, the
-    data."""
-    course = Path(course_utils.__file__).resolve().parent
-    folders = [sys.prefix, sys.base_prefix, str(course)]
+    """The folders that the box may read: the interpreter, its packages, the data."""
+    folders = [sys.prefix, sys.base_prefix]
     data = os.environ.get("COURSE_DATA", "sample")
     if os.path.isdir(data):
         folders.append(os.path.abspath(data))
@@ -136,6 +134,9 @@ def bwrap_arguments(bwrap: str) -> list[str]:
         if not folder.startswith("/usr/"):
             arguments += ["--ro-bind", folder, folder]
     arguments += [
+        "--ro-bind",
+        str(Path(course_utils.__file__).resolve().parent),
+        "/opt/course/course_utils",
         "--ro-bind",
         str(RUNNER),
         "/opt/runner.py",
@@ -331,3 +332,14 @@ def usage(root: int) -> tuple[int, int]:
         tasks += int(fields.get("Threads", "1"))
         memory += int(fields.get("RssAnon", "0 kB").split()[0]) << 10
     return memory, tasks
+
+
+def processors() -> int:
+    """How many processors this process may use: its affinity, and its cgroup's quota."""
+    free = len(os.sched_getaffinity(0))
+    try:
+        group = Path("/proc/self/cgroup").read_text().rsplit("::", 1)[1].strip()
+        quota, period = Path(f"/sys/fs/cgroup{group}/cpu.max").read_text().split()
+        return max(1, min(free, round(int(quota) / int(period))))
+    except (OSError, ValueError, IndexError):
+        return max(1, free)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import io
 import json
 import os
@@ -13,14 +14,18 @@ import sys
 import zipfile
 from pathlib import Path
 
+import nbgrader.api
 import pytest
 import torch
 
 from course_utils.engine import asking
-from grading import assemble, collect, corpus, grade, judging, margins, report, sandbox
+from grading import assemble, collect, corpus, grade, judging, margins, report, sandbox, sheets
 from tools import exercises
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# a new gradebook asks alembic, in a process of its own, for a version that stays the same
+nbgrader.api.get_alembic_version = functools.cache(nbgrader.api.get_alembic_version)
 
 EXERCISES = grade.all_exercises()
 FIRST = "01_dense_autoencoder"
@@ -255,7 +260,7 @@ def test_answers_are_found_whatever_happened_to_the_notebook():
             with pytest.raises(assemble.Unreadable):
                 assemble.read(corpus.notebook(case))
             continue
-        if case.name == "broken, 200 MB of saved output":
+        if case.name == "broken, 40 MB of saved output":
             continue  # in the corpus
         found = {
             cell.key: cell.source.strip()
@@ -321,7 +326,7 @@ def test_exercise_is_known_by_content(tmp_path):
 
 
 def test_no_spreadsheet_takes_a_name_for_a_formula():
-    assert report.safe_cell('=HYPERLINK("http://x")').startswith("'=")
+    assert sheets.harmless('=HYPERLINK("http://x")').startswith("'=")
 
 
 # promises about marks, with a grader that is only played
@@ -400,7 +405,7 @@ def test_a_killed_run_leaves_no_old_mark_and_goes_on(played):
 
 
 def test_who_handed_in_nothing_is_listed(played):
-    rows = played[2](students=["Ana Anić", "יעל כהן"])
+    rows = played[2](students=[("Ana Anić", ""), ("יעל כהן", "")])
     assert rows["יעל כהן"]["status"] == "missing" and rows["Ana Anić"]["status"] == "graded"
 
 

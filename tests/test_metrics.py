@@ -94,6 +94,9 @@ def test_pca_is_the_best_linear_code(images):
     basis = torch.linalg.qr(torch.randn(784, 10))[0]
     centred = images.flatten(1) - pca.mean
     assert pca.error(images, 10) < float((centred @ basis @ basis.T - centred).square().mean())
+    cut = pca.decode(pca.encode(images, 10)).clamp(0, 1)
+    assert pca.error(images, 10, clip=True) == pytest.approx(metrics.mse(cut, images))
+    assert pca.error(images, 10, clip=True) < pca.error(images, 10)
     assert pca.encode(images, 10).shape == (len(images), 10)
     assert pca.decode(pca.encode(images, 10)).shape == images.shape
     for k in (-1, len(pca.components) + 1):

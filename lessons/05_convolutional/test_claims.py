@@ -41,21 +41,38 @@ def test_nearly_half_of_all_starts_are_black(full_data, record):
     assert max(p.grad.abs().max() for p in stuck.parameters()) == 0
 
 
-def test_stuck_models_stay_stuck_and_a_positive_bias_frees_them(full_data):
-    """Three black starts after one short pass: untouched, and with a bias of 0.1."""
+def test_stuck_models_stay_stuck_and_each_cure_frees_them(full_data, record):
+    """Three black starts after one short pass: untouched, and with three cures."""
     few = load_images("FashionMNIST", "train").images[:3840]
     black_error = float((few**2).mean())
+    cures = {
+        "none": (None, None),
+        "bias 0.1": (None, 0.1),
+        "sigmoid": (nn.Sigmoid(), None),
+        "no activation": (nn.Identity(), None),
+    }
     for seed in black_at_start(None, few[:100], 10)[:3]:
-        for bias, learns in ((None, False), (0.1, True)):
+        for name, (last, bias) in cures.items():
             torch.manual_seed(seed)
-            model = models.conv_autoencoder()
+            model = models.conv_autoencoder(last=last)
             if bias is not None:
                 model[1][-2].bias.data.fill_(bias)
             fit(model, few, epochs=1, batch_size=64, seed=seed)
             share = metrics.reconstruction_error(model, few) / black_error
-            assert share < 0.6 if learns else share > 0.99, (
-                f"seed {seed}, bias {bias}: {share:.3f} of a black image's error"
-            )
+            what = f"black start {seed}, cure {name}: share of a black image's error"
+            record(what, round(share, 3))
+            assert share > 0.99 if name == "none" else share < 0.6, what
+
+
+def test_cures_on_the_whole_data(record):
+    """Two epochs, from start 1, which stays black with a ReLU: each cure learns."""
+    runs = pd.read_csv(files("course_utils") / "tables" / "code_sizes.csv")
+    lucky = pretrained.history("conv").set_index("epoch").validation_loss[2]
+    record("ReLU, start 0: validation error after 2 epochs", round(lucky, 4))
+    for cure in ("sigmoid last", "no activation", "bias 0.1"):
+        error = runs[runs.model == cure].validation_error.item()
+        record(f"{cure}, start 1: validation error after 2 epochs", round(error, 4))
+        assert error < 0.03
 
 
 def test_transposed_convolution_gives_back_the_shape_only():
@@ -83,37 +100,44 @@ def test_pca_needs_far_fewer_numbers_than_576(full_data, record):
     validation = load_images("FashionMNIST", "validation")
     pca = metrics.PCABaseline(load_images("FashionMNIST", "train").images)
     error = metrics.reconstruction_error(pretrained.load("conv"), validation.images)
-    needed = next(
-        k for k in range(10, 577, 6) if pca.error(validation.images, k) <= error
-    )
+
+    def cut(k):
+        return pca.error(validation.images, k, clip=True)
+
+    needed = next(k for k in range(10, 577, 6) if cut(k) <= error)
     record("validation error of the shipped 576-number model", round(error, 5))
-    record("PCA components that match it", needed)
-    assert 0.28 < needed / 576 < 0.40  # about a third of its numbers
-    assert pca.error(validation.images, 256) < error
+    record("PCA components that match it, cut to [0, 1]", needed)
+    assert 0.25 < needed / 576 < 0.38  # about a third of its numbers
+    assert cut(256) < error
 
 
-def test_code_sizes_table(full_data, record):
-    """Deep models lead at 10 numbers and lose to PCA at 64; PCA-576 is beyond all."""
+def test_code_sizes_table(record):
+    """Deep models lead at 10 numbers; at 64 the order depends on the epochs."""
     runs = pd.read_csv(files("course_utils") / "tables" / "code_sizes.csv")
-    mean = runs.groupby(["model", "k"]).test_error.mean()
-    for (model, k), value in mean.items():
-        record(f"test error, {model}, {k} numbers", round(value, 5))
+    mean = runs.groupby(["model", "k", "epochs"]).test_error.mean()
+    for (model, k, epochs), value in mean.items():
+        record(f"test error, {model}, {k} numbers, {epochs} epochs", round(value, 5))
+    pca = mean["PCA"].droplevel("epochs")
     for model in ("stacked", "convolutional"):
-        worst = runs[(runs.model == model) & (runs.k == 10)].test_error.max()
-        assert worst < mean["cured dense", 10] - 0.003
-        assert worst < mean["PCA", 10] - 0.005
-    assert mean["stacked", 64] > mean["PCA", 64]
-    assert mean["convolutional", 64] > mean["PCA", 64] > mean["cured dense", 64]
+        chosen = runs[(runs.model == model) & (runs.k == 10)]
+        assert chosen.test_error.max() < mean["cured dense", 10, 8] - 0.003
+        assert chosen.test_error.max() < pca[10] - 0.005
+    assert mean["stacked", 64, 8] > 1.3 * pca[64]
+    assert mean["convolutional", 64, 8] > 1.2 * pca[64]
+    assert mean["cured dense", 64, 8] < pca[64]
+    assert abs(mean["stacked", 64, 30] / pca[64] - 1) < 0.05  # level
+    # nine times the numbers change little where the training was short
+    assert abs(mean["stacked", 576, 8] / mean["stacked", 64, 8] - 1) < 0.08
     compared = runs[(runs.model != "PCA") & (runs.k != 576)]
-    assert (compared.groupby(["model", "k"]).seed.nunique() == 3).all()
-    assert mean["PCA", 576] < mean["stacked", 576] / 5
+    assert (compared.groupby(["model", "k", "epochs"]).seed.nunique() == 3).all()
 
 
 def test_shipped_small_code_weights_are_those_of_the_table(full_data):
     test = load_images("FashionMNIST", "test")
     runs = pd.read_csv(files("course_utils") / "tables" / "code_sizes.csv")
     for k in (10, 32, 64):
-        row = runs[(runs.model == "convolutional") & (runs.k == k) & (runs.seed == 0)]
+        of_size = runs[(runs.model == "convolutional") & (runs.k == k)]
+        row = of_size[(of_size.seed == 0) & (of_size.epochs == 8)]
         error = metrics.reconstruction_error(pretrained.load(f"conv_{k}"), test.images)
         np.testing.assert_allclose(error, row.test_error.item(), rtol=0.02)
 
@@ -136,68 +160,74 @@ def test_shuffled_pixels_hurt_convolution_only(full_data, record):
         fit(model, seen, epochs=3, seed=seed)
         return metrics.reconstruction_error(model, asked)
 
-    in_order = torch.arange(784)
+    in_order, mean_image = torch.arange(784), few.mean(dim=0)
+    blind = metrics.mse(mean_image.expand_as(held_out), held_out)
+    record("error of the mean image", round(blind, 4))
     for seed in range(3):
         shuffled = torch.randperm(784, generator=torch.Generator().manual_seed(seed))
-        factors = {
-            name: error(name, shuffled, seed) / error(name, in_order, seed)
-            for name in build
-        }
+        lost = {name: error(name, shuffled, seed) for name in build}
+        factors = {name: lost[name] / error(name, in_order, seed) for name in build}
+        record(f"error shuffled, seed {seed}, conv", round(lost["conv"], 4))
+        assert lost["conv"] > 0.9 * blind
         what = f"error shuffled / in order, seed {seed}, conv"
         record(what, round(factors["conv"], 2))
         assert factors["conv"] > 1.6, factors
         assert 0.9 < factors["dense"] < 1.1, factors
 
 
-WAY = {False: "transposed", True: "resize"}
+def lattice(model: nn.Module, images: torch.Tensor) -> float:
+    """Deviation of the mean residual over the 16 places modulo 4, in bright cloth."""
+    residual = metrics.apply_in_batches(model, images) - images
+    bright = -F.max_pool2d(-F.pad(images, [2, 2, 2, 2]), 5, stride=1) > 0.3
+    folded = [
+        residual[..., r::4, c::4][bright[..., r::4, c::4]].mean()
+        for r in range(4)
+        for c in range(4)
+    ]
+    return float(torch.stack(folded).std())
 
 
-def two_pixel_waves(images: torch.Tensor) -> float:
-    power = torch.fft.fft2(images[:, 0]).abs().square().mean(0)
-    power[0, 0] = 0
-    return float((power[14].sum() + power[:, 14].sum() - power[14, 14]) / power.sum())
+def test_the_seminars_decoder_keeps_a_lattice_after_100_epochs(full_data, record):
+    """The same on validation and test images; a rate that fell to zero leaves none."""
+    for split in ("validation", "test"):
+        images = load_images("FashionMNIST", split).images[:5000]
+        strength = {
+            name: lattice(pretrained.load(name), images)
+            for name in ("conv", "conv_short", "conv_10", "conv_32", "conv_64")
+        }
+        strength["resnet_64"] = lattice(pretrained.load("resnet_64"), images)
+        for name, value in strength.items():
+            record(f"lattice of {name}, {split} images", round(value, 4))
+        assert strength["conv"] > 4 * strength["resnet_64"]
+        assert strength["conv"] > 4 * max(strength[f"conv_{k}"] for k in (10, 32, 64))
 
 
-def test_checkerboards_are_gone_after_training(full_data, record):
-    """After 200 steps both ways to grow have as few two-pixel waves as the data."""
-    train = load_images("FashionMNIST", "train").images[:6000]
-    codes = metrics.apply_in_batches(pretrained.load("resnet_64")[0], train)
-    for seed in range(3):
-        for resize in (False, True):
-            torch.manual_seed(seed)
-            decoder = models.upsampling_decoder(64, resize=resize)
-            optimizer = torch.optim.Adam(decoder.parameters())
-            for _ in range(200):
-                batch = torch.randint(len(train), (64,))
-                loss = F.mse_loss(decoder(codes[batch]), train[batch])
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-            with torch.no_grad():
-                end = two_pixel_waves(decoder(codes[:200]))
-            what = f"two-pixel waves, {WAY[resize]}, seed {seed}, after 200 steps"
-            record(what, f"{end:.5f}")
-            assert end < 0.01
-
-
-def test_how_much_checkerboard_a_random_start_paints(full_data, record):
-    """It depends on the start, yet all transposed decoders exceed all that resize.
-
-    The lesson shows starts 0 to 11, and this was written after a look at 0 to 35;
-    the 24 starts here are others.
-    """
-    images = load_images("FashionMNIST", "train").images[:200]
-    codes = metrics.apply_in_batches(pretrained.load("resnet_64")[0], images)
-    starts = {False: [], True: []}
-    for resize, shares in starts.items():
-        for seed in range(100, 124):
-            torch.manual_seed(seed)
-            decoder = models.upsampling_decoder(64, resize=resize)
-            with torch.no_grad():
-                shares.append(two_pixel_waves(decoder(codes)))
-        what = f"two-pixel waves of 24 untrained decoders, {WAY[resize]}"
-        quantiles = " ".join(f"{np.quantile(shares, q):.3f}" for q in (0, 0.5, 1))
-        record(f"{what}, smallest, median, largest", quantiles)
-    assert min(starts[False]) > 2 * max(starts[True])
-    assert max(starts[False]) > 2.5 * min(starts[False])
-    assert np.median(starts[False]) > 0.1
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_the_lattice_wanders_at_a_constant_rate_and_settles_at_a_falling_one(
+    full_data, record, seed
+):
+    """200 more steps of the shipped model, a look at every 20."""
+    train = load_images("FashionMNIST", "train").images
+    held_out = load_images("FashionMNIST", "validation").images[:1000]
+    seen = {}
+    for falls in (False, True):
+        torch.manual_seed(seed)
+        model, looks = pretrained.load("conv").train(), []
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+        for step in range(1, 201):
+            if falls:
+                optimizer.param_groups[0]["lr"] = 1e-3 * (1 - step / 200)
+            batch = train[torch.randint(len(train), (128,))]
+            loss = F.mse_loss(model(batch), batch)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if step % 20 == 0:
+                looks.append(round(lattice(model, held_out), 4))
+        seen[falls] = looks
+        rate = "falling" if falls else "constant"
+        record(f"lattice, {rate} rate, every 20 of 200 steps, draw {seed}", str(looks))
+    assert max(seen[False][3:]) > 1.5 * min(seen[False][3:])
+    assert seen[True][-1] < 0.7 * np.mean(seen[False][3:])
+    assert seen[True][-1] < 0.35 * lattice(pretrained.load("conv"), held_out)

@@ -1,8 +1,9 @@
 """Makes course_utils/tables/error_against_k.csv, behind the figure "error against k".
 
 The code that trains is the lesson's own, its cells with the tag "error-table", so that
-the table and the lesson cannot differ. About twenty minutes on one quiet core; run
-again after an interruption and the rows that are there stay.
+the table and the lesson cannot differ. PCA's pictures are cut to [0, 1] before they are
+measured. About twenty minutes on one quiet core; run again after an interruption and
+the rows that are there stay.
 
     PYTHONPATH=. python lessons/07_dimensionality_reduction/table.py [FILE]
 """
@@ -50,8 +51,8 @@ def measure(data_set: str, model: str, k: int, seed: int) -> dict:
         return LESSON["train_one"](model, k, seed, *splits(data_set))[0]
     _, validation, test = splits(data_set)
     return {
-        "validation_error": pca(data_set).error(validation.images, k),
-        "test_error": pca(data_set).error(test.images, k),
+        "validation_error": pca(data_set).error(validation.images, k, clip=True),
+        "test_error": pca(data_set).error(test.images, k, clip=True),
         "epochs": 0,
         "seconds": 0.0,
     }
