@@ -20,8 +20,9 @@ setup-lab setup-all: setup-%:
 	@command -v $(PYTHON) >/dev/null 2>&1 || { echo "set-up stopped: no '$(PYTHON)' here; install Python 3.10 to 3.13, or name one: make PYTHON=/path/to/python3.12"; exit 1; }
 	@$(PYTHON) tools/setup_venv.py $*
 
-lab: setup-lab  ## open JupyterLab on lesson 01
-	@$(PY) -m jupyter lab --allow-root $(LAB_ARGS) notebooks/01_dense_autoencoder.ipynb
+lab: setup-lab  ## open JupyterLab on lesson 1 of your own copies, my-course/
+	@$(PY) -m tools.my_course
+	@cd my-course && $(abspath $(PY)) -m jupyter lab --allow-root $(LAB_ARGS) notebooks/01_dense_autoencoder.ipynb
 
 course: setup-all  ## execute every notebook without a window; writes benchmarks/COURSE.md
 	@$(PY) -m tools.course

@@ -196,12 +196,6 @@ class Pages:
             for output in cell.outputs:
                 if "text/markdown" in output.get("data", {}):  # title and caption of a figure
                     output.data["text/markdown"] = self.translate(output.data["text/markdown"])
-                if "text/html" in output.get("data", {}):
-                    output.data["text/html"] = re.sub(
-                        r'(<img alt=")([^"]+)',
-                        lambda match: match[1] + self.translate(match[2]),
-                        output.data["text/html"],
-                    )
             if "prediction" in tags and page.startswith("notebooks/"):  # exercises have no outputs
                 number += 1
                 result = result_of(cell.source, nb.cells[i + 1 :], page)

@@ -7,6 +7,7 @@ in build/screenshots.
 
 import json
 import os
+import re
 import shutil
 import socket
 import statistics
@@ -18,6 +19,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
+
+from tools import my_course
 
 ROOT = Path(__file__).resolve().parents[1]
 SHOTS = ROOT / "build/screenshots"
@@ -285,3 +288,89 @@ def test_notebook_runs_in_jupyterlab(browser, lab, notebook):
         if "raises-exception" not in cell.metadata.get("tags", []):
             errors = [output for output in cell.outputs if output.output_type == "error"]
             assert not errors, cell.source
+
+
+def cell_of(page, text):
+    """The cell of the open notebook whose text holds these words."""
+    panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+    return panel.locator(".jp-Cell", has_text=text).first
+
+
+def command(page, name):
+    page.evaluate("name => window.jupyterapp.commands.execute(name)", name)
+
+
+def write_into(page, cell, source):
+    """As a learner does: click, select all, type."""
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(source)
+
+
+def said_under(page, cell, *words):
+    """Wait until one of these words is printed under a cell; what is printed."""
+    output = cell.locator(".jp-OutputArea-output").last
+    pattern = re.compile("|".join(map(re.escape, words)))
+    output.filter(has_text=pattern).wait_for(timeout=HANGS)
+    return output.inner_text().strip()
+
+
+def answer_in(notebook: Path, name: str, marks: str) -> str:
+    """The code that an author wrote for `def name`, without the solution's marks."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    cell = next(c for c in cells if f"def {name}(" in c.source and marks in c.source)
+    if marks == "```python":
+        return cell.source.partition("```python\n")[2].partition("```")[0]
+    return re.sub(r" *### (BEGIN|END) SOLUTION\n?", "", cell.source)
+
+
+def test_a_learner_goes_from_make_lab_over_lesson_3_to_exercise_3(browser, lab):
+    """The learner's own copies: no outputs yet, lines to write, a stop, a task, a check."""
+    work, address = lab
+    lesson, exercise = "03_denoising.ipynb", "exercises/03_denoising/03_denoising.ipynb"
+    my_course.hand_out(work / "my-course")
+    page = browser.new_page(viewport=WINDOW)
+    try:
+        page.goto(f"{address}/lab/tree/my-course/notebooks/{lesson}?reset&token=course")
+        page.locator("#jp-bottom-panel", has_text="| Idle").wait_for(timeout=HANGS)
+        assert page.locator(".jp-OutputArea-output").count() == 0
+        first = page.locator(".jp-CodeCell").first
+        assert first.locator(".cm-content").count() == 0, "the cell for Colab is not folded"
+        assert "Run this first" in first.inner_text()
+
+        lines = cell_of(page, "def my_dropout")
+        lines.scroll_into_view_if_needed()
+        lines.locator(".cm-content").click()
+        command(page, "notebook:run-all-above")
+        command(page, "notebook:run-cell")
+        assert said_under(page, lines, "not yet").startswith("not yet")
+        source = nbformat.read(ROOT / "notebooks" / lesson, as_version=4)
+        stub = next(c.source for c in source.cells if "fill-in" in c.metadata.get("tags", []))
+        check = stub.partition("\n\n\n")[2]
+        answer = answer_in(ROOT / "notebooks" / lesson, "my_dropout", "```python")
+        write_into(page, lines, f"{answer}\n\n{check}")
+        command(page, "notebook:run-cell")
+        assert said_under(page, lines, "right") == "right"
+
+        page.locator("a", has_text="task 1 of the exercise").click()
+        heading = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) h1", has_text="Exercise 3")
+        heading.wait_for(timeout=HANGS)
+        page.locator("#jp-bottom-panel", has_text="| Idle").wait_for(timeout=HANGS)
+        task, check = cell_of(page, "def corrupt("), cell_of(page, 'check("corrupt"')
+        solution = ROOT / "solutions/03_denoising" / lesson
+        write_into(page, task, answer_in(solution, "corrupt", "BEGIN SOLUTION"))
+        check.locator(".cm-content").click()
+        command(page, "notebook:run-all-above")
+        command(page, "notebook:run-cell")
+        assert "✓" in said_under(page, check, "✓", "✗")
+        save(page)
+    except Exception:
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=SHOTS / "FAILED-a-learner.png")
+        raise
+    finally:
+        page.close()
+        end_kernels(address)
+    mine = (work / "my-course" / exercise).read_bytes()
+    assert my_course.hand_out(work / "my-course") == ""
+    assert (work / "my-course" / exercise).read_bytes() == mine, "the learner's work is gone"

@@ -32,7 +32,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 
 from course_utils.engine import asking
 from course_utils.engine.drawing import plain
-from tools import questions
+from tools import diagrams, questions
 from tools.bootstrap import FOLDED, bootstrap
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -135,6 +135,8 @@ def assemble(source: Path, notebook: Path) -> nbformat.NotebookNode:
     points = points_of(source.parent) if source.stem == "exercise" else {}
     for cell in nb.cells:
         expand(cell, points)
+        if cell.cell_type == "markdown":
+            cell.source = diagrams.put_into(cell.source, source.parent)
     path = notebook.relative_to(ROOT)
     if path.parts[0] == "solutions":
         path = Path("exercises", *path.parts[1:])  # in Colab a reader opens the exercise

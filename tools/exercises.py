@@ -23,6 +23,8 @@ from pathlib import Path
 
 import nbformat
 
+from course_utils.engine.drawing import small
+
 ROOT = Path(__file__).resolve().parents[1]
 SECRETS = re.compile(r"### (BEGIN|END) SOLUTION|\bgrading\.|\bModel answer\b")
 
@@ -52,7 +54,7 @@ def student_version(name: str, notebook: Path) -> bytes:
 
     config = PyFileConfigLoader("nbgrader_config.py", str(ROOT / "grading")).load_config()
     nb, resources = nbformat.read(notebook, as_version=4), {}
-    picture = wanted_picture(nb)
+    picture = wanted(nb)
     for preprocessor in (
         LockCells,
         ClearSolutions,
@@ -64,8 +66,7 @@ def student_version(name: str, notebook: Path) -> bytes:
         nb, resources = preprocessor(config=config).preprocess(nb, resources)
     if picture:
         cell = nbformat.v4.new_markdown_cell(
-            "**What you are going to make** (the numbers may differ a little):\n\n"
-            f"![the result of this exercise](data:image/png;base64,{picture})",
+            f"*What you are going to make* (the numbers may differ a little):\n\n{picture}",
             id="wanted-result",
         )
         nb.cells.insert(1, cell)
@@ -78,28 +79,21 @@ def student_version(name: str, notebook: Path) -> bytes:
     return (text + "\n" * (not text.endswith("\n"))).encode()
 
 
-def wanted_picture(nb: nbformat.NotebookNode) -> str:
-    """The last figure of the cell tagged ``wanted``, in few colours, as base64; "" where there is
-    none."""
-    from PIL import Image
-
-    pictures = [
-        output["data"]["image/png"]
-        for cell in nb.cells
-        if "wanted" in cell.metadata.get("tags", [])
-        for output in cell.get("outputs", [])
-        if "image/png" in output.get("data", {})
-    ]
-    if not pictures:
-        return ""
-    image = (
-        Image.open(io.BytesIO(base64.b64decode(pictures[-1])))
-        .convert("RGB")
-        .quantize(48, dither=Image.Dither.NONE)
-    )
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
-    return base64.b64encode(buffer.getvalue()).decode()
+def wanted(nb: nbformat.NotebookNode) -> str:
+    """The last figure of the cell tagged ``wanted`` with its title and caption, as Markdown; ""
+    where there is none."""
+    cells = [cell for cell in nb.cells if "wanted" in cell.metadata.get("tags", [])]
+    shown = [output.data for cell in cells for output in cell.outputs if "data" in output]
+    places = [i for i, data in enumerate(shown) if "image/png" in data]
+    parts = []
+    for data in shown[max(places[-1] - 1, 0) : places[-1] + 2] if places else []:
+        if "image/png" in data:
+            png = small(base64.b64decode(data["image/png"]))
+            alt = re.sub(r"[][]", "", data["text/plain"])
+            parts.append(f"![{alt}](data:image/png;base64,{png})")
+        else:
+            parts.append(data["text/markdown"])
+    return "\n\n".join(parts)
 
 
 def secret_lines(notebook: Path) -> set[str]:

@@ -43,7 +43,7 @@ TESTS = {  # name -> arguments of `python -m`; the longest first
 ALL = {**TESTS, "notebooks": [*NBVAL, "notebooks"], "claims": [*PYTEST, "lessons"]}
 QUICK = [
     *["pins", "texts", "builder", "data", "models", "models_conv", "models_variational"],
-    *["corruption", "metrics", "plots"],
+    *["corruption", "metrics", "plots", "lessons", "my_course"],
 ]
 CHECKS = {
     "quick tests": [*PYTEST, *[f"tests/test_{name}.py" for name in QUICK]],

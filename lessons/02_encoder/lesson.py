@@ -53,8 +53,14 @@ error = history.validation_loss[-1]
 print(f"validation error per pixel after {epochs} epochs: {error:.4f}")
 
 # %% [markdown]
-# And now the operation itself. `nn.Sequential` can be indexed like a list, and the
-# encoder stands first:
+# And now the operation itself. We cut at the code, keep what stands before it, and set
+# something new on it:
+#
+# ![The network cut at the code: the encoder is kept and frozen, its code of 10 numbers
+# goes on to a new head, a linear layer from 10 to 10 numbers, which gives one score for
+# each class; the decoder is left behind. The gradient stops at the head.](cut.svg)
+#
+# `nn.Sequential` can be indexed like a list, and the encoder stands first:
 
 # %%
 encoder = autoencoder[0]
@@ -102,6 +108,10 @@ print(f"your guess: {my_number:,}")
 print(f"parameters that can move: {trainable} of {total:,}")
 
 # %% [markdown]
+# > **Stop here**: [task 1 of the
+# > exercise](../exercises/02_encoder/02_encoder.ipynb),
+# > *an encoder, frozen, with a new head*, 8 minutes.
+#
 # Now labels come into play, and only a few: five thousand, as if someone had sat down
 # for a day or two to write them. The loss is cross-entropy, as for any classifier. The
 # loop is written out, because the line that matters is the one with the optimiser.
@@ -181,6 +191,10 @@ print(f"largest change of an encoder weight: {moved:.2f}")
 # that started from our weights: the labels have rewritten the code. That is called
 # fine-tuning and is a fine thing; [lesson 6](06_transfer.ipynb) is about it. Here we
 # ask what the code knew *before* it met a label, and for that it has to stay frozen.
+#
+# > **Stop here**: [task 2 of the
+# > exercise](../exercises/02_encoder/02_encoder.ipynb),
+# > *what has moved?*, 10 minutes.
 
 # %% [markdown]
 # ## 3. A number needs a neighbour
@@ -352,7 +366,7 @@ print(f"the probe: {fitted:.1%}")
 # > deviation.
 
 # %% [markdown]
-# ## 4. A worse code is a worse code downstream
+# ## 4. Two judgements of one code
 #
 # The chapter's code lost to PCA in lesson 1 on reconstruction, and here again on
 # classes. Do the two judgements always go together? They know nothing of one another:
@@ -602,6 +616,37 @@ plots.image_rows(
 )
 
 # %% [markdown]
+# Now you: the same search without scikit-learn. A distance is the root of the summed
+# squared differences, and whoever has the smallest square has the smallest root.
+
+
+# %% tags=["fill-in"]
+def my_nearest(asked, known):
+    """For each code (n, k) the place of the nearest of `known` (N, k): (n,)."""
+    # the differences, (n, N, k): asked[:, None] - known[None]
+    # … squared and summed over the last dimension
+    # … and where the sum is smallest: return that
+
+
+with torch.no_grad():
+    mine = my_nearest(cured[0](ten.images), torch.from_numpy(known["codes"]))
+agree = None if mine is None else sum(a == b for a, b in zip(mine.tolist(), by_code))
+print("right" if agree == 10 else f"not yet: {agree or 0} of 10 as scikit-learn")
+
+# %% [markdown]
+# <details><summary><b>One way to write it</b></summary>
+#
+# ```python
+# def my_nearest(asked, known):
+#     differences = asked[:, None] - known[None]
+#     squares = (differences**2).sum(dim=-1)
+#     return squares.argmin(dim=1)
+# ```
+#
+# It holds all differences at once: for each of our ten, ten numbers for every training
+# image. With pixels it would be 784 for each, and so searching is left to a library.
+# </details>
+#
 # Ten pictures make an anecdote. So we ask with a thousand validation images, or as many
 # as there are.
 

@@ -90,6 +90,36 @@ plots.image_rows(
 # it keeps (Srivastava et al., 2014). For a corruption that is odd but harmless, as long
 # as training and use agree. Remember it; it will come back twice before the lesson
 # ends.
+#
+# Now you: write this layer, with the doubling. `torch.rand_like(images)` gives a number
+# between 0 and 1 for every pixel.
+
+
+# %% tags=["fill-in"]
+def my_dropout(images, p):
+    """Each pixel is zero with probability p; what stays is divided by 1 - p."""
+    # which pixels stay: True or False for each
+    # … all others to zero
+    # … and the division: return it
+
+
+mine = my_dropout(grey, 0.5)
+found = [] if mine is None else [round(value, 2) for value in mine.unique().tolist()]
+print("right" if found == values else f"not yet: {found}; wanted {values}")
+
+# %% [markdown]
+# <details><summary><b>One way to write it</b></summary>
+#
+# ```python
+# def my_dropout(images, p):
+#     stays = torch.rand_like(images) >= p
+#     return images * stays / (1 - p)
+# ```
+# </details>
+#
+# > **Stop here**: [task 1 of the
+# > exercise](../exercises/03_denoising/03_denoising.ipynb),
+# > *a corruption that you can repeat*, 6 minutes.
 
 # %% [markdown]
 # ## 2. A code wider than the picture
@@ -111,8 +141,14 @@ print(f"{parameters:,} parameters")
 
 # %% [markdown]
 # The training loop changes in two lines: the network receives the corrupted pictures,
-# and the loss compares its output with the *originals*. Here is one pass over the data,
-# written out.
+# and the loss compares its output with the *originals*.
+#
+# ![The denoising autoencoder: an original goes through the corruptor, which darkens
+# half of its pixels; encoder, a code of 940 numbers, wider than the 784 pixels, and
+# decoder turn the corrupted picture into a restored one. The arrow of the loss leads
+# from the restored picture to the original, not to what the network saw.](dae.svg)
+#
+# Here is one pass over the data, written out.
 
 # %%
 MSELoss = nn.MSELoss()
@@ -142,7 +178,7 @@ from course_utils.corruption import Dropout
 from course_utils.losses import denoising
 from course_utils.training import fit
 
-epochs = 7 if train.source == "full" else 40  # the small sample needs more passes
+epochs = 5 if train.source == "full" else 40  # the small sample needs more passes
 corruptor = Dropout(0.5)
 loss = denoising(corruptor)
 saved = f"checkpoints/03_DAE_{train.source}.ckpt"
@@ -353,7 +389,7 @@ plots.bars(
 # </details>
 
 # %% [markdown]
-# ## 4. The trap: a test without the disease
+# ## 4. One model, tested twice
 #
 # In public notebooks the corruptor is often built *into* the model. It looks tidy, and
 # it trains well:
@@ -399,6 +435,10 @@ print(f"in eval() the dropout layer returns its input unchanged: {untouched}")
 # > measured?** Keep the corruptor outside the model, and make it one that has no off
 # > switch, like those in `course_utils.corruption`. Then `eval()` does what it should
 # > and the test is a test.
+#
+# > **Stop here**: [task 2 of the
+# > exercise](../exercises/03_denoising/03_denoising.ipynb),
+# > *a score that the eval trap cannot fool*, 12 minutes.
 #
 # How bad can it get? For that we need a model that is good at nothing but the wrong
 # test.
@@ -502,14 +542,18 @@ print(f"error in the holes, the DAE {1 - holes['DAE'] / holes['left black']:.0%}
 table.round(3)
 
 # %% [markdown]
-# So the control does fill the holes in part: two thirds of the error there are gone,
-# though no one ever asked for it. That sounds like knowledge of clothes. But look at
-# the row above: the mean image, which never saw the picture, takes off *more*. The
+# So the control does fill the holes in part: most of the error there is gone, though no
+# one ever asked for it. That sounds like knowledge of clothes. But look at the row
+# above: the mean image, which never saw the picture, takes off about as much. The
 # control's code numbers are each read from many pixels, so that a lost one leaves a
 # gap that is merely shallower. Its strength is elsewhere, on the ground and the
-# survivors, where a copy is nearly right. In the holes only those that were fitted to
-# corrupted pictures beat the mean image, the formula and, best of all, the DAE. That is
-# what the corruption in training is worth.
+# survivors, where a copy is nearly right. In the holes those that were fitted to
+# corrupted pictures are far ahead, the formula and, best of all, the DAE. That is what
+# the corruption in training is worth.
+#
+# > **Stop here**: [task 3 of the
+# > exercise](../exercises/03_denoising/03_denoising.ipynb),
+# > *a denoiser that beats the affine one*, 10 minutes.
 
 # %% [markdown]
 # ## 6. What the first layer looks for
@@ -791,7 +835,7 @@ by_kind.round(4).assign(best=best)
 
 # %% [markdown]
 # The generalist wins on the other four, and by far; but it pays for that. On dropout,
-# which it saw in one batch of five, it loses clearly to the specialist, and is no
+# which it saw in one batch of five, it loses clearly to the specialist, and is hardly
 # better than the affine formula. Robustness does not come with denoising. It is bought,
 # kind by kind, with training on that kind.
 #

@@ -30,7 +30,7 @@ from course_utils.training import fit
 pytestmark = pytest.mark.usefixtures("full_data")
 
 SEEDS = (0, 1, 2)
-EPOCHS = 8
+EPOCHS = 6
 KINDS = (
     Dropout(0.5),
     Masking(0.5),
@@ -180,8 +180,9 @@ def test_the_control_fills_the_holes_in_part(record):
             f"seed {seed}: error in the holes and on the survivors, DAE and control",
             [rounded(found.values(), 3) for found in (in_holes, kept)],
         )
-        # two thirds of the error are gone; the mean image takes off more
-        assert average < in_holes["control"] < 0.45 * black
+        # two thirds of the error are gone; the mean image takes off about as much
+        assert in_holes["control"] < 0.45 * black
+        assert 0.9 < in_holes["control"] / average < 1.1
         assert max(in_holes["DAE"], by_formula) < 0.5 * average
         assert kept["DAE"] < kept["control"]
 

@@ -113,7 +113,7 @@ plots.image_rows(
 # network's blur has done. What does the recipe itself do to the code?
 
 # %% [markdown]
-# ## 2. What a multiplication cannot do
+# ## 2. What the multiplication changes
 #
 # The code has 940 numbers, and the ReLU has set many of them to zero. **Of those zeros,
 # how many does the perturbation change?**
@@ -182,6 +182,10 @@ pd.DataFrame({"overlap of the active sets": overlaps}).round(2)
 #
 # > **Pitfall.** "Add noise to the code" and "multiply the code by noise" are different
 # > models. Public code has both under the same name. Ask which units can move.
+#
+# > **Stop here**: [task 1 of the
+# > exercise](../exercises/04_sampling/04_sampling.ipynb),
+# > *a perturbation that can wake a unit*, 6 minutes.
 
 # %% [markdown]
 # ## 3. How far may one go?
@@ -347,6 +351,11 @@ plots.lines(
 # They may be copies, slightly blurred. Or they may be so smooth and grey that they lie
 # near everything; the next section builds such a case.
 # </details>
+#
+# > **Stop here**: [task 2 of the
+# > exercise](../exercises/04_sampling/04_sampling.ipynb),
+# > *the nearest training image*, 6 minutes.
+# > Then task 3 asks which of twelve are copies.
 
 # %% [markdown]
 # ## 5. Codes from nowhere
@@ -441,6 +450,13 @@ pd.DataFrame(table, index=["real codes", "shuffled codes"]).round(2)
 # nearest training code as the code of a new picture does. The codes of clothes are a
 # thin sheet in a huge room, and a random point of the room misses the sheet. Nothing in
 # the training told the decoder what to do out there.
+#
+# ![Two drawings of the space of all codes, in which the codes of real images form a
+# thin, bent line. Left: a code made up number by number lies off the line; each number
+# is right, together they are nowhere. Right: the straight line between two real codes
+# leaves the bent one; half way it lies off it, too.](sheet.svg)
+#
+# (The right half is for section 7.)
 #
 # Before we do better, we need a score for "better", and here is a trap:
 
@@ -652,7 +668,7 @@ plots.finish(
 # ones blurred: blur *improves* both distances. So "nearer than real pictures" is no
 # praise, and only rows that are equally blurred may be compared. Among these the order
 # is sound.
-
+#
 # <details><summary><b>Check yourself.</b> How can the mixture be as near to test images
 # as <i>real</i> pictures are, though its samples are visibly worse?</summary>
 #
@@ -699,9 +715,16 @@ pd.DataFrame({"to the nearest training image": middle}).round(3)
 # %% [markdown]
 # The code wins. Has it found a way through the garments? For this decoder we need not
 # guess, we can *calculate* what it draws. It is one linear layer and a sigmoid, and the
-# sigmoid's inverse is the logit, $\log\frac{x}{1-x}$. So the logits of a picture are a
-# linear function of its code, and halfway between two codes lies the mean of the two
-# pictures' logits. No way through code space: a formula for two finished pictures.
+# sigmoid's inverse is the logit, $\operatorname{logit} x = \log\frac{x}{1-x}$. So the
+# logits of the picture $x(z)$ that is drawn from a code $z$ are $Wz + b$, with the
+# layer's weights $W$ and biases $b$, and halfway between two codes
+#
+# $$\operatorname{logit} x\Big(\frac{z_1+z_2}{2}\Big)
+# = W\,\frac{z_1+z_2}{2} + b
+# = \frac{\operatorname{logit} x(z_1) + \operatorname{logit} x(z_2)}{2},$$
+#
+# the mean of the two pictures' logits. No way through code space: a formula for two
+# finished pictures.
 
 # %%
 logits = (torch.logit(one_end.double()) + torch.logit(other_end.double())) / 2
@@ -746,6 +769,36 @@ plots.image_rows(
 # pixel's logit runs straight from its value at one end to that at the other. No pixel
 # can light up on the way that is dark at both ends: nothing can *move*, no sleeve can
 # lengthen bit by bit.
+#
+# Now you: write the walk. At the share $t$ of the way stands $(1-t)$ of the first and
+# $t$ of the second.
+
+
+# %% tags=["fill-in"]
+def my_walk(first, second, steps):
+    """The points on the straight line, one for each share in `steps`: (n, 940)."""
+    # for each t: its mixture of first and second, (1, 940) …
+    # … and all of them under each other, torch.cat: return it
+
+
+with torch.no_grad():
+    ends = encoder(ten.images[[0]]), encoder(ten.images[[8]])
+mine, wanted = my_walk(*ends, [0.0, 0.25, 1.0]), torch.lerp(*ends, 0.25)[0]
+right = mine is not None and len(mine) == 3 and torch.allclose(mine[1], wanted)
+print("right" if right else "not yet: a quarter of the way is three parts to one")
+
+# %% [markdown]
+# <details><summary><b>One way to write it</b></summary>
+#
+# ```python
+# def my_walk(first, second, steps):
+#     mixtures = [(1 - t) * first + t * second for t in steps]
+#     return torch.cat(mixtures)
+# ```
+#
+# `torch.lerp` is the same for one $t$. What else could `first` and `second` be?
+# Pictures: then the walk is a cross-fade.
+# </details>
 
 # %%
 steps = torch.linspace(0, 1, 9).tolist()

@@ -5,7 +5,8 @@
 # somebody had shuffled the pixels. A convolutional layer knows that pixels have
 # neighbours. What does an autoencoder gain from that, and how would we know?
 #
-# **After this lesson you can**
+# After this lesson you will be able to
+#
 # - build a convolutional autoencoder and say the shape and the parameters of every
 #   layer before the computer does;
 # - tell whether a small error was earned, by asking how many numbers the code holds and
@@ -14,8 +15,13 @@
 # - turn a ResNet into an encoder, and find the lattice that a decoder leaves in its
 #   pictures.
 #
-# **Minutes:** 55 to read and think, 2 to run. **Needs:** lesson 1 (training, the PCA
-# baseline). New words are in the [glossary](../GLOSSARY.md).
+# **Time**: about 55 minutes to read and answer; the code runs for about two minutes on
+# two cores, without a GPU.
+#
+# **You need**: [lesson 1](01_dense_autoencoder.ipynb) (training, the PCA baseline).
+#
+# Words with a link are explained in the [glossary](../GLOSSARY.md), which also names
+# them in Hebrew and Croatian.
 
 # %%
 import matplotlib.pyplot as plt
@@ -48,6 +54,12 @@ print(f"{counts} images ({train.source} data)")
 # The decoder goes back up with **transposed convolutions**: each pixel of the small map
 # paints a 3 × 3 or 2 × 2 patch on the large one, and neighbouring patches start
 # `stride` pixels apart.
+#
+# ![Three small grids and what becomes of them. Convolution 3 × 3: overlapping patches
+# each give one number, all with the same nine weights. Max-pooling 2 × 2: patches side
+# by side give the largest of their four numbers; of 7 rows and columns the last is
+# dropped. Transposed convolution 3 × 3 with stride 2: each number paints a patch, and
+# where patches overlap the paint adds up.](patches.svg)
 
 # %%
 encoder = nn.Sequential(
@@ -157,6 +169,14 @@ print("pooling sees the last row and column:", not same)
 # %% [markdown]
 # Whatever stood in the last row and column of the 7 × 7 map is gone. The decoder cannot
 # recover it; it has to learn what to paint there.
+#
+# > **Stop here**: [task 1 of the
+# > exercise](../exercises/05_convolutional/05_convolutional.ipynb),
+# > *shape and parameters of a convolution*, 8 minutes.
+#
+# > **Stop here**: [task 2 of the
+# > exercise](../exercises/05_convolutional/05_convolutional.ipynb),
+# > *and of its transpose*, 8 minutes.
 #
 # > **Pitfall.** When a decoder's output is 24 × 24 or 29 × 29, the loss function
 # > complains, or worse, *broadcasts*. An odd size on the way down is the usual cause.
@@ -543,7 +563,7 @@ pd.DataFrame({"parameters": sizes, "test error at 10 numbers": at_10}).round(4)
 # What makes a code interesting is what it can leave out.
 # </details>
 #
-# ## 5. A network that cannot start: ReLU as the last layer
+# ## 5. ReLU as the last layer
 #
 # The seminar's table ends with a ReLU, and so does our model. It trained well. Now we
 # build it **ten times**, with ten different random starts, and show each a few thousand

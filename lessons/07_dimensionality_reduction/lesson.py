@@ -19,8 +19,12 @@
 #    too much into the picture.
 #
 # **Time**: about 45 minutes to read and answer; the code runs for under two minutes on
-# two cores, without a GPU. **You need**: lesson 1 (the code, the PCA baseline). New
-# words are in the [glossary](../GLOSSARY.md).
+# two cores, without a GPU.
+#
+# **You need**: [lesson 1](01_dense_autoencoder.ipynb) (the code, the PCA baseline).
+#
+# Words with a link are explained in the [glossary](../GLOSSARY.md), which also names
+# them in Hebrew and Croatian.
 
 # %% [markdown]
 # ## 1. How fast does the variance run out?
@@ -129,7 +133,7 @@ pd.DataFrame(evenness).round(1)
 # Keep the two curves in mind; section 4 comes back to them.
 
 # %% [markdown]
-# ## 2. A linear autoencoder is PCA in disguise
+# ## 2. An autoencoder without bends
 #
 # Take every bend out of the autoencoder: one linear layer down to ten numbers, one
 # linear layer up, no ReLU, no sigmoid. We know the best it can do, since PCA *is* the
@@ -166,7 +170,13 @@ def linear_autoencoder():
 
 
 # %% [markdown]
-# SciPy measures the angles between the spaces that two sets of columns span.
+# SciPy measures the angles between the spaces that two sets of columns span. With
+# orthonormal bases $A$ and $B$ of the two spaces (784 × 10 each) the cosines of the ten
+# angles $\theta_i$ are the singular values $\sigma_i$ of a 10 × 10 matrix,
+#
+# $$\cos\theta_i = \sigma_i\big(A^\top B\big):$$
+#
+# 1 for a direction that both spaces share, 0 for one that is foreign to the other.
 
 # %%
 from scipy.linalg import subspace_angles
@@ -320,6 +330,10 @@ plots.image_rows(
 # another method: its first component points at the mean image, and one of the k numbers
 # is lost on it.
 # </details>
+#
+# > **Stop here**: [task 1 of the
+# exercise](../exercises/07_dimensionality_reduction/07_dimensionality_reduction.ipynb),
+# > *the angles between two spaces*, 7 minutes.
 
 # %% [markdown]
 # ## 3. Better than PCA: when?
@@ -328,6 +342,11 @@ plots.image_rows(
 # compare at *equal code size*, on the *test* images: the chapter's model with its ReLU
 # code, the same model cured by a linear code (lesson 1), the stacked hourglass
 # 784-256-128-k, and a convolutional one.
+#
+# ![The same bent row of points twice, one for each image. Left, PCA: a straight line
+# through them; the points at the ends and in the middle are far from it. Right, a
+# network with bends: a curve that follows the row, with all points near it. Both keep
+# one number for each image, its place along the line.](planes.svg)
 #
 # ### First, a fair PCA
 #
@@ -563,6 +582,10 @@ by_epochs.agg(["mean", "std", "count"]).round(4)
 # > more numbers than PCA gets; compare its *training* error with PCA's test error; let
 # > PCA run on images whose mean was not subtracted; and let PCA draw outside of [0, 1]
 # > while a sigmoid keeps the network inside.
+#
+# > **Stop here**: [task 2 of the
+# exercise](../exercises/07_dimensionality_reduction/07_dimensionality_reduction.ipynb),
+# > *how many components?*, 9 minutes.
 
 # %% [markdown]
 # ## 4. Which data set needs more numbers?

@@ -169,6 +169,11 @@ plots.image_rows(
 #
 # Why the logarithm? A linear layer may return any real number, a variance must be
 # positive, and $e^{\log\sigma^2}$ always is.
+#
+# ![The variational autoencoder as a graph: the encoder turns an image x into µ and log
+# σ²; a code z = µ + σε is computed from them and from a number ε, drawn from N(0, I)
+# outside of all that is learned; the decoder draws an image from z. The gradient goes
+# back through z to the encoder. The KL term is charged on µ and log σ².](graph.svg)
 
 
 # %% tags=["beta-table"]
@@ -257,14 +262,24 @@ print(f"σε/2         = {(sigma * epsilon / 2).item():.3f}")
 # pushes σ towards zero, and we are back at the plain autoencoder. Section 3's term
 # holds against it.
 # </details>
+#
+# > **Stop here**: [task 1 of the
+# > exercise](../exercises/08_variational/08_variational.ipynb),
+# > *the reparameterisation*, 6 minutes.
 
 # %% [markdown]
 # ## 3. The price of leaving the middle
 #
 # The second wish says: *all clouds together* should look like $N(0, I)$. What we can
 # charge, image by image, is something else: the distance of *each* cloud from
-# $N(0, I)$. (Section 5 shows the difference.) The distance is a **Kullback-Leibler
-# divergence**, and for Gaussians it can be written down, unit by unit, in nats:
+# $N(0, I)$. (Section 5 shows the difference.)
+#
+# ![Clouds of codes, one colour for each image, beside a dashed circle for N(0, I).
+# Left, reconstruction alone: small clouds far apart, none inside the circle. Right,
+# with the KL term: wide clouds near the middle, which overlap.](clouds.svg)
+#
+# The distance is a **Kullback-Leibler divergence**, and for Gaussians it can be written
+# down, unit by unit, in nats:
 #
 # $$
 # \mathrm{KL}\big(N(\mu,\sigma^2)\,\|\,N(0,1)\big)
@@ -324,6 +339,10 @@ pd.DataFrame(rows).round({"sampled": 4, "standard error": 4, "off by (%)": 2})
 # of the draws: a hundred times more work for one more digit. The closed form gives the
 # exact value for nothing, in every batch, for every unit. That is one reason why nearly
 # everybody uses Gaussians here.
+#
+# > **Stop here**: [task 2 of the
+# > exercise](../exercises/08_variational/08_variational.ipynb),
+# > *the KL term*, 10 minutes.
 
 # %% [markdown]
 # ## 4. One loss: two sums, one mean
@@ -793,6 +812,33 @@ print("KL (nats):   ", *same_loss["kl"].sort_values().round(1))
 # The limit of .01 cuts through units that carry next to nothing, so its count wavers
 # from seed to seed; the nats do not, and nor do the few units that hold them.
 #
+# Now you: count by the nats instead. How many units carry more than a tenth of a nat
+# for each image?
+
+
+# %% tags=["fill-in"]
+def my_busy(mu, log_var):
+    """The number of units whose mean KL exceeds 0.1 nats; both (N, 20)."""
+    # the KL of each image and unit, (N, 20) …
+    # … its mean over the images, (20,) …
+    # … and how many of these exceed 0.1: return it
+
+
+mine = my_busy(mu, log_var)
+right = mine is not None and int(mine) == busiest
+print("right" if right else f"not yet: {mine}; the figure's title says how many")
+
+# %% [markdown]
+# <details><summary><b>One way to write it</b></summary>
+#
+# ```python
+# def my_busy(mu, log_var):
+#     kl = kl_closed_form(mu, log_var)
+#     of_unit = kl.mean(dim=0)
+#     return int((of_unit > 0.1).sum())
+# ```
+# </details>
+#
 # A unit at rest costs nothing: with $\mu = 0$ and $\sigma = 1$ for every image its KL
 # is zero, its number is pure noise, and the decoder has learned to ignore it. The model
 # chose for itself how many numbers it needs at this price for a nat. A **traversal**
@@ -828,7 +874,7 @@ plots.image_rows(
 )
 
 # %% [markdown]
-# ## 8. The mistake that a loss curve hides
+# ## 8. One word changed
 #
 # Now change one word. In much public code the reconstruction term is PyTorch's
 # `F.mse_loss(reconstructed, images)`, which takes the *mean* over pixels, while the KL
@@ -925,6 +971,10 @@ plots.image_rows(
 # > **Pitfall.** Whenever a published $\beta$ looks strange (.00025, say), look for a
 # > mean over pixels in the other term. A $\beta$ has no meaning until the sums and
 # > means beside it are stated.
+#
+# > **Stop here**: [task 3 of the
+# > exercise](../exercises/08_variational/08_variational.ipynb),
+# > *find the mistake in an ELBO*, 15 minutes.
 
 # %% [markdown]
 # ### The balance, measured
