@@ -171,6 +171,7 @@ def environment() -> dict[str, str]:
         "COURSE_DATA": os.path.abspath(data) if os.path.isdir(data) else "sample",
         "COURSE_PROGRESS": "0",
         "OMP_NUM_THREADS": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",
         "MKL_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
