@@ -31,6 +31,14 @@ on the full data.
 """
 
 
+def is_kept(test: str, again: set[str]) -> bool:
+    """Whether a row of an earlier run stays: its test still exists, and was not run again."""
+    path, name = test.split("::")
+    file = ROOT / path
+    exists = file.exists() and f"def {name.split('[')[0]}(" in file.read_text(encoding="utf-8")
+    return exists and test not in again
+
+
 def main(arguments: list[str]) -> int:
     with tempfile.NamedTemporaryFile("r", suffix=".jsonl") as log:
         code = subprocess.call(
@@ -43,11 +51,9 @@ def main(arguments: list[str]) -> int:
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "scikit-learn"))
     about = f"{datetime.date.today()} | {machine} | {packages}, Python {platform.python_version()}"
     keep = RESULTS.read_text(encoding="utf-8").splitlines() if arguments else []
-    rows = [line for line in keep if line.startswith("| `")]
-    for entry in measured:
-        start = f"| `{entry['test']}` | {entry['name']}: "  # a name may hold a colon itself
-        rows = [row for row in rows if not row.startswith(start)]
-        rows.append(f"{start}{entry['value']} | {about} |")
+    again = {entry["test"] for entry in measured}
+    rows = [row for row in keep if row.startswith("| `") and is_kept(row.split("`")[1], again)]
+    rows += [f"| `{e['test']}` | {e['name']}: {e['value']} | {about} |" for e in measured]
     RESULTS.write_text(HEAD + "\n".join(sorted(rows)) + "\n", encoding="utf-8")
     print(f"{len(measured)} values written to {RESULTS.relative_to(ROOT)}")
     return code
