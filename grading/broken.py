@@ -140,6 +140,16 @@ def checks_edited(nb: dict) -> dict:
     return nb
 
 
+def helper_file(nb: dict) -> dict:
+    """A helper written to a file, and imported."""
+    place = next(i for i, cell in enumerate(nb["cells"]) if name_of(cell) == "dead_units")
+    file = "%%writefile helper.py\ndef silent(column):\n    return not column.any()"
+    for text in ("from helper import silent", file):
+        cell = {"cell_type": "code", "id": f"own{len(text)}", "metadata": {}, "outputs": []}
+        nb["cells"].insert(place, cell | {"execution_count": None, "source": text})
+    return nb
+
+
 def case(
     name: str, loses: tuple[str, ...] = (), change=None, answers: dict | None = None, **options
 ) -> Case:
@@ -164,6 +174,12 @@ CASES = [
     case("an answer cell deleted", (PCA,), without("pca_error"), say="pca_error"),
     case("check cells deleted", (), without("check_dead_units", "check_pca_error"), say="put back"),
     case("check cells edited", (), checks_edited, say="put back"),
+    case(
+        "a helper in a file",
+        (),
+        helper_file,
+        answers=dead("return [j for j in range(codes.shape[1]) if silent(codes[:, j])]"),
+    ),
     case("every cell twice", (), duplicated),
     case("the empty answer copied below", (), duplicated_old_below),
     case("all cells in another order", (), shuffled, say="order"),

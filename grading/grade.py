@@ -32,11 +32,13 @@ from course_utils.engine import asking
 from course_utils.engine.asking import Question, Wrong
 from grading import assemble, collect, exports, judging, report, sandbox, sheets
 from grading.marks import Marks
+from grading.runner import TOLD
 
 ROOT = Path(__file__).resolve().parents[1]
 VERSION_OF = ("runner.py", "sandbox.py", "assemble.py", "judging.py", "grade.py")
 PACKAGE = ROOT / "course_utils"
 LIMITS = sandbox.Limits()
+TRIES = 3  # of a run for which the machine had no processor
 
 
 @dataclass
@@ -51,6 +53,8 @@ class Result:
     notes: list[str] = field(default_factory=list)
     cells: list[dict] = field(default_factory=list)  # what ran and what it showed, for the feedback
     seconds: float = 0.0
+    spent: dict[str, float] = field(default_factory=dict)  # question or "cells" -> own seconds
+    starved: bool = False  # not graded, since the machine was too busy: to be tried again
     fingerprint: str = ""
 
 
@@ -89,7 +93,7 @@ def inputs(exercise: str, question: str, secret: str) -> tuple[dict, dict]:
     return given, found.expected(given)
 
 
-def ask(box: sandbox.Box, question: Question, given: dict, seed: int) -> list[dict]:
+def ask(box: sandbox.Box, question: Question, given: dict, seed: int, seconds: float) -> list[dict]:
     """Put one question to the student's process.
 
     Raises:
@@ -98,9 +102,9 @@ def ask(box: sandbox.Box, question: Question, given: dict, seed: int) -> list[di
     """
 
     def reply() -> dict:
-        message = box.receive(question.seconds + 15)
+        message = box.receive(seconds + 15)
         if message["kind"] == "late":
-            raise TimeoutError(f"no answer within {question.seconds:.0f} s")
+            raise TimeoutError(f"no answer within {seconds:.0f} s")
         return message
 
     def until(*kinds: str) -> dict:
@@ -119,16 +123,14 @@ def ask(box: sandbox.Box, question: Question, given: dict, seed: int) -> list[di
         elif message["kind"] == "ended":
             ended.append(True)
         if message["kind"] != "answer":
-            raise Wrong(str(message.get("text") or "your code ended the process")[:600])
+            raise Wrong(str(message.get("text") or "your code ended the process")[:TOLD])
         return judging.unpack(message)
 
     ended: list[bool] = []
     source = judging.source_of(question)
-    box.send(
-        {"source": source, "given": judging.pack(given), "seed": seed, "seconds": question.seconds}
-    )
+    box.send({"source": source, "given": judging.pack(given), "seed": seed, "seconds": seconds})
     if (message := reply())["kind"] != "prepared":
-        wrong = Wrong(str(message.get("text") or "your code ended the process")[:600])
+        wrong = Wrong(str(message.get("text") or "your code ended the process")[:TOLD])
         if message["kind"] != "ended":
             until("ended")
         return [asking.NoAnswer(wrong) for _ in question.ask]
@@ -140,9 +142,22 @@ def ask(box: sandbox.Box, question: Question, given: dict, seed: int) -> list[di
 
 
 def grade(
-    submission: collect.Submission, secret: str, bwrap: str | None, limits: sandbox.Limits
+    submission: collect.Submission,
+    secret: str,
+    bwrap: str | None,
+    limits: sandbox.Limits,
+    reference: dict[str, dict[str, float]] = {},  # noqa: B006 (never changed)
 ) -> Result:
-    """Grade one submission; never raises for anything that a submission does."""
+    """Grade one submission; never raises for anything that a submission does.
+
+    Args:
+        reference: exercise -> what the solution spent in this run, in seconds, by question.
+    """
+    took = reference.get(submission.exercise, {})
+
+    def most(name: str, seconds: float) -> float:
+        return max(seconds, limits.as_reference * took.get(name, 0.0))
+
     start = time.monotonic()
     torch.set_num_threads(1)
     result = Result(submission.student, submission.exercise, "graded")
@@ -171,25 +186,35 @@ def grade(
         for number, cell in enumerate(assembled.cells)
         if cell.kind == "code" and not cell.skip
     ]
+    # seeds the students' own draws; it says nothing of the secret
+    seed = int(hashlib.sha256(f"{secret}/students".encode()).hexdigest()[:6], 16)
     late, places = [], {str(number) for number, _ in code}
     try:
         with (
             tempfile.TemporaryDirectory() as scratch,
             sandbox.Box(bwrap, limits, Path(scratch)) as box,
         ):
+            in_all = most("cells", limits.seconds)
+            one = most("cell", limits.cell_seconds)
             box.send(
                 {
                     "limits": box.rlimits() if bwrap else {},
-                    "cells": [
-                        {"key": str(number), "source": cell.source, "seconds": limits.cell_seconds}
-                        for number, cell in code
-                    ],
+                    "seconds": in_all,
+                    "cell_seconds": one,
+                    "cells": [{"key": str(number), "source": cell.source} for number, cell in code],
                 }
             )
-            box.receive(limits.start_seconds)  # the box is ready
-            while (message := box.receive(limits.cell_seconds + limits.grace_seconds))[
-                "kind"
-            ] != "ran":
+            try:
+                box.receive(most("start", limits.start_seconds))  # the box is ready
+            except sandbox.BoxEnded as ended:  # no line of a student has run yet
+                raise sandbox.BoxEnded("starved", f"the box did not start: {ended}") from None
+            begun = result.spent["start"] = box.clock.look()
+            while (message := box.receive(one + limits.grace_seconds))["kind"] != "ran":
+                spent = box.clock.look() - begun
+                if spent > in_all + len(code) * 5 + limits.grace_seconds:
+                    raise sandbox.BoxEnded(
+                        "timed out", f"the notebook took more than {in_all:.0f} s in all"
+                    )
                 if message["kind"] == "cell" and message.get("key") in places:
                     cell = shown[int(message["key"])]
                     cell["outputs"], cell["error"] = (
@@ -198,6 +223,7 @@ def grade(
                     )
                     if cell["error"] == "OutOfTime":
                         late.append("a cell")
+            result.spent["cells"] = result.spent["cell"] = box.clock.look() - begun
             traces = (
                 [str(trace)[:200] for trace in message.get("traces", [])][:5]
                 if isinstance(message.get("traces"), list)
@@ -208,8 +234,11 @@ def grade(
                 result.notes.append(f"For the teacher: {'; '.join(traces)}.")
             for question in questions:
                 given, expected = inputs(submission.exercise, question.name, secret)
+                begun = box.clock.look()
+                seconds = most(question.name, question.seconds)
                 try:
-                    answers = ask(box, question, given, seed=int(secret[:6], 16))
+                    answers = ask(box, question, given, seed, seconds)
+                    result.spent[question.name] = box.clock.look() - begun
                 except TimeoutError as error:
                     result.messages[question.cell] = f"Out of time: {error}."
                     late.append(question.name)
@@ -220,6 +249,10 @@ def grade(
                 if reasons:
                     result.messages[question.cell] = "; ".join(reasons)
     except sandbox.BoxEnded as ended:
+        if ended.reason == "starved":
+            result = Result(submission.student, submission.exercise, "not graded", starved=True)
+            result.notes = [f"Not graded: {ended}."]
+            return result
         result.status = ended.reason
         result.notes.append(f"Grading stopped: {ended}.")
         for question in questions:
@@ -232,12 +265,15 @@ def grade(
     return result
 
 
-def grade_or_say(
-    submission: collect.Submission, secret: str, bwrap: str | None, limits: sandbox.Limits
-) -> Result:
-    """As ``grade``; a fault of the grader itself becomes 'not graded', never a mark."""
+def grade_or_say(submission: collect.Submission, *how) -> Result:
+    """As ``grade``; a fault of the grader itself becomes 'not graded', never a mark. A run that the
+    machine starved is repeated."""
     try:
-        return grade(submission, secret, bwrap, limits)
+        for _ in range(TRIES):
+            result = grade(submission, *how)
+            if not result.starved:
+                break
+        return result
     except Exception as error:
         return Result(
             submission.student,
@@ -250,7 +286,7 @@ def grade_or_say(
 def start_worker() -> None:
     """In a worker: print nothing, and leave as soon as the grading command is gone, killed or not;
     its box goes with it."""
-    sys.stdout = open(os.devnull, "w")
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # after Ctrl-C, too
     threading.Thread(
         target=lambda: (multiprocessing.parent_process().join(), os._exit(1)), daemon=True
     ).start()
@@ -268,10 +304,10 @@ def untouched_submission(name: str) -> collect.Submission:
     )
 
 
-def canaries(names: list[str], pool: concurrent.futures.Executor, *how) -> list[str]:
+def canaries(names: list[str], pool: concurrent.futures.Executor, *how) -> tuple[list[str], dict]:
     """Grade the solution and the untouched exercise before anyone else: the one must get every
-    point, the other none. Returns what is wrong."""
-    wrong = []
+    point, the other none. Returns what is wrong, and exercise -> what the solution spent."""
+    wrong, spent = [], {}
     pairs = [
         (
             name,
@@ -287,6 +323,7 @@ def canaries(names: list[str], pool: concurrent.futures.Executor, *how) -> list[
         automatic = {key: points for key, (points, manual) in worth.items() if not manual}
         right, none = solved.result(), untouched.result()
         got = {key: right.points.get(key) for key in automatic}
+        spent[name] = right.spent
         if got != automatic or right.status != "graded":
             failed = [cell for cell in right.cells if cell["error"]]
             why = (
@@ -301,7 +338,7 @@ def canaries(names: list[str], pool: concurrent.futures.Executor, *how) -> list[
                 f"{name}: the untouched exercise gets points, or does not run "
                 f"({none.status}; {none.points})"
             )
-    return wrong
+    return wrong, spent
 
 
 class Work:
@@ -456,7 +493,9 @@ def _grade_all(work, marks, exercises, results, todo, how, jobs, check_grader, s
                 f"first the solution and the untouched exercise of {', '.join(started)}, "
                 "as a check of the grader …"
             )
-            if wrong := canaries(started, pool, *how):
+            wrong, reference = canaries(started, pool, *how)
+            how = *how, reference
+            if wrong:
                 raise SystemExit(
                     "grading stopped, since the grader itself is not right here:\n  "
                     + "\n  ".join(wrong)
@@ -537,6 +576,12 @@ def main() -> int:
     except (collect.NothingFound, sheets.Unusable, FileNotFoundError) as error:
         print(f"grading stopped: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(
+            "\ngrading interrupted: what was graded is kept, the same command goes on there",
+            file=sys.stderr,
+        )
+        return 130
     not_graded = sum(result.status == "not graded" for result in results)
     print("", *lines, *(out / name for name in report.WRITTEN), sep="\n")
     if not_graded:

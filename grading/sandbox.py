@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,21 +23,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import course_utils
+from grading.runner import Clock
 
 HERE = Path(__file__).resolve().parent
 RUNNER = HERE / "runner.py"
+# since Linux 5.14 a box counts its own processes only, before all of the user's
+KERNEL = tuple(int(part) for part in re.findall(r"\d+", platform.release())[:2])
+NPROC = 256 if KERNEL >= (5, 14) else 4096
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one submission may use."""
+    """What one submission may use. Seconds are those of ``runner.Clock``: waiting for a processor
+    does not count."""
 
-    seconds: float = 420  # wall clock, all together
+    seconds: float = 420  # all cells together; each question has its own beside them
     start_seconds: float = 120  # until the box has loaded torch
     cell_seconds: float = 150
-    grace_seconds: float = (
-        30  # beyond a cell's limit, which the notebook's process holds off itself as a rule
-    )
+    # beyond a cell's limit, which the notebook's process holds off itself as a rule
+    grace_seconds: float = 30
+    as_reference: float = 8  # never less than so many times what the solution took in this run
+    starved: float = 6  # times the limit: on the wall, waiting included; then it is tried again
     memory_bytes: int = 4 << 30  # all processes together
     processes: int = 64  # processes and threads together
     file_bytes: int = 64 << 20  # one file; the whole of the writable file system holds 192 MiB
@@ -46,7 +55,7 @@ class NoSandbox(RuntimeError):
 
 
 class BoxEnded(RuntimeError):
-    """The box is gone; ``reason`` is 'timed out' or 'crashed', the message says why."""
+    """The box is gone; ``reason`` is 'timed out', 'crashed' or 'starved', the message says why."""
 
     def __init__(self, reason: str, why: str):
         super().__init__(why)
@@ -79,8 +88,9 @@ def _visible() -> list[str]:
     return list(dict.fromkeys(folders))
 
 
-def bwrap_arguments(bwrap: str) -> list[str]:
-    """The box itself: an allow-list, not a deny-list."""
+def bwrap_arguments(bwrap: str, warm: bool = False) -> list[str]:
+    """The box itself: an allow-list, not a deny-list. A warm one may make boxes in it; what it
+    sees of this machine's processes for that, no submission sees (``runner.shut_in``)."""
     arguments = [
         bwrap,
         "--unshare-all",
@@ -90,7 +100,7 @@ def bwrap_arguments(bwrap: str) -> list[str]:
         "1000",
         "--gid",
         "1000",
-        "--cap-drop",
+        "--cap-add" if warm else "--cap-drop",
         "ALL",
         "--hostname",
         "exercise",
@@ -109,8 +119,7 @@ def bwrap_arguments(bwrap: str) -> list[str]:
     for name in ("/etc/ld.so.cache", "/etc/fonts", "/etc/localtime", "/etc/alternatives"):
         arguments += ["--ro-bind-try", name, name]
     arguments += [
-        "--proc",
-        "/proc",
+        *(("--bind", "/proc", "/proc") if warm else ("--proc", "/proc")),
         "--dev",
         "/dev",
         "--size",
@@ -162,6 +171,7 @@ def environment() -> dict[str, str]:
         "COURSE_DATA": os.path.abspath(data) if os.path.isdir(data) else "sample",
         "COURSE_PROGRESS": "0",
         "OMP_NUM_THREADS": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",
         "MKL_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -177,50 +187,46 @@ class Box:
     """
 
     def __init__(self, bwrap: str | None, limits: Limits, scratch: Path):
-        self.limits, self.deadline = limits, time.monotonic() + limits.seconds
-        self.received, self.buffer = 0, bytearray()
-        if bwrap:
-            command, env = [*bwrap_arguments(bwrap), sys.executable, "-I", "/opt/runner.py"], None
-        else:
-            command = [sys.executable, str(RUNNER)]
-            env = {
-                **os.environ,
-                **environment(),
-                "HOME": str(scratch),
-                "MPLCONFIGDIR": str(scratch / ".mpl"),
-                "IPYTHONDIR": str(scratch / ".ipython"),
-            }
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=env,
-            cwd=None if bwrap else scratch,
-            start_new_session=True,
-            bufsize=0,
-        )
-        self.looked = 0.0
+        self.limits = limits
+        self.received, self.buffer, self.looked = 0, bytearray(), 0.0
+        self.warm = Warm.get(bwrap) if bwrap else None
+        into, self.to = os.pipe()
+        self.back, out = os.pipe()
+        os.set_blocking(self.to, False)
+        try:
+            if self.warm:
+                self.warm.start(into, out)
+                self.process = self.warm.process
+            else:
+                self.process = _start(bwrap, scratch, stdin=into, stdout=out)
+        finally:
+            os.close(into)
+            os.close(out)
+        self.clock = Clock(self.pids)
+
+    def pids(self) -> list[int]:
+        """What runs for this submission."""
+        found = [self.process.pid, *descendants(self.process.pid)]
+        return [pid for pid in found if pid not in self.warm.own] if self.warm else found
 
     def rlimits(self) -> dict[str, int]:
         return {
             "DATA": self.limits.memory_bytes,
             "FSIZE": self.limits.file_bytes,
             "NOFILE": 512,
-            "NPROC": 4096,
-            "CPU": int(self.limits.seconds) + 5,
+            "NPROC": NPROC,
+            "CPU": 3600,
             "CORE": 0,
         }
 
     def send(self, message: dict) -> None:
         data = memoryview(json.dumps(message).encode() + b"\n")
-        os.set_blocking(self.process.stdin.fileno(), False)
         while data:
-            _, ready, _ = select.select([], [self.process.stdin], [], 0.1)
+            _, ready, _ = select.select([], [self.to], [], 0.1)
             self._watch()
             if ready:
                 try:
-                    data = data[os.write(self.process.stdin.fileno(), data) :]
+                    data = data[os.write(self.to, data) :]
                 except BlockingIOError:
                     continue
                 except OSError as error:
@@ -228,14 +234,15 @@ class Box:
                         "crashed", "the notebook's process ended before its time"
                     ) from error
 
-    def receive(self, seconds: float = 1e9) -> dict:
+    def receive(self, seconds: float) -> dict:
         """The next message.
 
         Raises:
-            BoxEnded: none within ``seconds`` (the process inside holds its own limits off), no time
-                left, too much memory, too many processes, too much output, or the process is gone.
+            BoxEnded: none within ``seconds`` (the process inside holds its own limits off), no
+                processor to run on, too much memory, too many processes, too much output, or the
+                process is gone.
         """
-        limit = time.monotonic() + seconds
+        limit, wall = self.clock.look() + seconds, self.clock.wall + seconds * self.limits.starved
         while True:
             line, found, rest = self.buffer.partition(b"\n")
             if found:
@@ -247,32 +254,31 @@ class Box:
                 if isinstance(message, dict) and isinstance(message.get("kind"), str):
                     return message
                 raise BoxEnded("crashed", "the notebook's process sent what is no message")
-            ready, _, _ = select.select([self.process.stdout], [], [], 0.1)
+            ready, _, _ = select.select([self.back], [], [], 0.1)
             if ready:
-                piece = os.read(self.process.stdout.fileno(), 1 << 20)
+                piece = os.read(self.back, 1 << 20)
                 if not piece:
                     raise BoxEnded("crashed", "the notebook's process ended before its time")
                 self.received += len(piece)
                 self.buffer += piece
                 if self.received > self.limits.stream_bytes:
                     raise BoxEnded("crashed", "the notebook's process sent too much")
-            if time.monotonic() > limit:
+            if self.clock.look() > limit:
                 raise BoxEnded(
                     "timed out", f"no word from the notebook's process for {seconds:.0f} s"
                 )
+            if self.clock.wall > wall:
+                raise BoxEnded("starved", "this machine was too busy to run the notebook")
             self._watch()
 
     def _watch(self) -> None:
         now = time.monotonic()
-        if now > self.deadline:
-            raise BoxEnded(
-                "timed out", f"the notebook took more than {self.limits.seconds:.0f} s in all"
-            )
         if now - self.looked < 0.1:
             return
         self.looked = now
-        memory, tasks = usage(self.process.pid)
-        if memory > self.limits.memory_bytes:
+        pids = self.pids()
+        memory, tasks = usage(pids)
+        if memory > self.limits.memory_bytes and (proportional(pids) > self.limits.memory_bytes):
             raise BoxEnded(
                 "crashed",
                 f"the notebook used more than {self.limits.memory_bytes >> 20} MiB of memory",
@@ -283,22 +289,134 @@ class Box:
             )
 
     def close(self) -> None:
-        """Kill the box. Bubblewrap's first process dies with its parent, and with it everything in
-        its process namespace."""
-        for pid in [*descendants(self.process.pid), self.process.pid]:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except OSError:
-                pass
+        """Kill what runs for this submission. The first process of a box takes all of its process
+        namespace with it."""
+        os.close(self.to)
+        os.close(self.back)
+        if self.warm:
+            self.warm.end(self.pids)
+            return
+        kill(self.pids())
         self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            pipe.close()
 
     def __enter__(self) -> Box:
         return self
 
     def __exit__(self, *exception) -> None:
         self.close()
+
+
+def kill(pids: list[int]) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except OSError:
+            pass
+
+
+def _start(bwrap: str | None, scratch: Path | None, control: int | None = None, **pipes):
+    """Start the runner, in a box or, without ``bwrap``, unprotected. The box knows nothing of this
+    process's environment."""
+    if bwrap:
+        command = bwrap_arguments(bwrap, warm=control is not None)
+        command += [sys.executable, "-I", "/opt/runner.py"]
+        env, where = {}, None
+    else:
+        command, where = [sys.executable, str(RUNNER)], scratch
+        env = {
+            **os.environ,
+            **environment(),
+            "HOME": str(scratch),
+            "MPLCONFIGDIR": str(scratch / ".mpl"),
+            "IPYTHONDIR": str(scratch / ".ipython"),
+        }
+    more = [] if control is None else [str(control)]
+    return subprocess.Popen(
+        [*command, *more],
+        stderr=subprocess.DEVNULL,
+        env=env,
+        cwd=where,
+        start_new_session=True,
+        pass_fds=[] if control is None else [control],
+        **pipes,
+    )
+
+
+class Warm:
+    """A box that has loaded torch and the course, and forks for each submission into a box of its
+    own within. One for each process of the grader; None where this machine does not allow it."""
+
+    one: Warm | None = None
+    refused = False
+    patience = 300  # seconds until it has loaded, however busy the machine
+
+    def __init__(self, bwrap: str):
+        self.control, theirs = socket.socketpair()
+        null = subprocess.DEVNULL
+        self.process = _start(bwrap, None, theirs.fileno(), stdin=null, stdout=null)
+        theirs.close()
+        self.control.settimeout(self.patience)
+        if self.control.recv(1) != b"1":
+            raise NoSandbox("the box did not load")
+        self.own = {self.process.pid, *descendants(self.process.pid)}
+
+    @classmethod
+    def get(cls, bwrap: str) -> Warm | None:
+        if cls.one is None and not cls.refused:
+            try:
+                cls.one = cls(bwrap)
+                cls.one.try_out(bwrap)
+            except (OSError, NoSandbox, BoxEnded, subprocess.SubprocessError):
+                cls.refused = True
+                if cls.one:
+                    cls.one.stop()
+        return cls.one
+
+    def try_out(self, bwrap: str) -> None:
+        """A submission of no cells comes through, or BoxEnded."""
+        with Box(bwrap, Limits(), Path("/")) as box:
+            box.send({"limits": {}, "seconds": 9, "cell_seconds": 9, "cells": []})
+            for kind in ("ready", "ran"):
+                if box.receive(self.patience)["kind"] != kind:
+                    raise NoSandbox("the box answers wrongly")
+
+    def start(self, into: int, out: int) -> None:
+        socket.send_fds(self.control, [b"0"], [into, out])
+
+    def end(self, pids) -> None:
+        """Kill what runs, and wait until the box is ready for another one; else give it up."""
+        self.control.settimeout(0.05)
+        for _ in range(400):
+            kill(pids())
+            try:
+                if self.control.recv(1):
+                    return
+                break
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+        self.stop()
+
+    def stop(self) -> None:
+        Warm.one = None
+        self.control.close()
+        kill([*descendants(self.process.pid), self.process.pid])
+        self.process.wait()
+
+
+def proportional(pids: list[int]) -> int:
+    """Bytes of memory of their own, pages that several share counted once."""
+    total = 0
+    for pid in pids:
+        try:
+            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        except OSError:
+            continue
+        fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+        names = ("Pss_Anon", "Pss_Shmem")
+        total += sum(int(fields.get(name, "0 kB").split()[0]) << 10 for name in names)
+    return total
 
 
 def descendants(root: int) -> list[int]:
@@ -319,18 +437,18 @@ def descendants(root: int) -> list[int]:
     return found
 
 
-def usage(root: int) -> tuple[int, int]:
-    """Bytes of memory of their own (a fork's copy counts again) and number of tasks of the
-    processes below ``root``."""
+def usage(pids: list[int]) -> tuple[int, int]:
+    """Bytes of memory (what two share counts twice) and number of tasks of some processes."""
     memory = tasks = 0
-    for pid in descendants(root):
+    for pid in pids:
         try:
             status = Path(f"/proc/{pid}/status").read_text()
         except OSError:
             continue
         fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
         tasks += int(fields.get("Threads", "1"))
-        memory += int(fields.get("RssAnon", "0 kB").split()[0]) << 10
+        for name in ("RssAnon", "RssShmem"):
+            memory += int(fields.get(name, "0 kB").split()[0]) << 10
     return memory, tasks
 
 

@@ -377,6 +377,12 @@ def test_layouts(tmp_path, paths):
     assert names == {"Ana", "Ivo"}
 
 
+def test_canvas_names(tmp_path):
+    names = ("horvatana_31_900_homework.ipynb", "ivicivo_LATE_32_901_homework.ipynb")
+    files = {name: notebook(ONE) for name in names}
+    assert set(found(tmp_path, files)) == {("horvatana 31", ONE), ("ivicivo 32", ONE)}
+
+
 def test_one_students_folder_is_no_wrapper(tmp_path):
     files = {f"Ana/{ONE}.ipynb": notebook(ONE), f"Ana/{TWO}.ipynb": notebook(TWO)}
     assert set(found(tmp_path, files)) == {("Ana", ONE), ("Ana", TWO)}

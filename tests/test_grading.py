@@ -11,6 +11,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+import time
 import zipfile
 from pathlib import Path
 
@@ -19,7 +21,18 @@ import pytest
 import torch
 
 from course_utils.engine import asking
-from grading import assemble, collect, corpus, grade, judging, margins, report, sandbox, sheets
+from grading import (
+    assemble,
+    collect,
+    corpus,
+    grade,
+    judging,
+    margins,
+    report,
+    runner,
+    sandbox,
+    sheets,
+)
 from tools import exercises
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -467,6 +480,119 @@ def test_without_the_sandbox_it_refuses(tmp_path):
         and "refused" in run.stderr
         and "bubblewrap is not installed" in run.stderr
     )
+
+
+# a busy machine
+
+
+SPIN = "import time\nend = time.monotonic() + 20\nwhile time.monotonic() < end:\n    pass\n"
+
+
+def test_waiting_for_a_processor_does_not_count():
+    """Five that spin on one processor: each has a fifth of the time for itself."""
+    one = {min(os.sched_getaffinity(0))}
+    five = [
+        subprocess.Popen(
+            [sys.executable, "-S", "-c", SPIN], preexec_fn=lambda: os.sched_setaffinity(0, one)
+        )
+        for _ in range(5)
+    ]
+    sleeper = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(20)"])
+    try:
+        time.sleep(1)
+        busy = runner.Clock(lambda: [five[0].pid])
+        asleep = runner.Clock(lambda: [sleeper.pid])
+        for _ in range(30):
+            time.sleep(0.1)
+            busy.look(), asleep.look()
+        assert busy.own < 0.5 * busy.wall, (busy.own, busy.wall)
+        assert asleep.own > 0.9 * asleep.wall, (asleep.own, asleep.wall)
+    finally:
+        for process in [*five, sleeper]:
+            process.kill()
+            process.wait()
+
+
+def test_a_starved_run_is_repeated_and_never_a_mark(bwrap, monkeypatch):
+    tries = []
+    real = grade.grade
+    monkeypatch.setattr(grade, "grade", lambda *how: tries.append(1) or real(*how))
+    limits = dataclasses.replace(LIMITS, starved=1e-6)
+    result = grade.grade_or_say(grade.solution_submission(FIRST), "00" * 16, bwrap, limits)
+    assert (result.status, result.points, len(tries)) == ("not graded", {}, grade.TRIES)
+    assert "busy" in result.notes[0]
+
+
+def test_limits_grow_with_what_the_solution_took(bwrap, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        grade, "ask", lambda *how: asked.append(how[-1]) or [asking.NoAnswer(asking.Wrong("x"))] * 9
+    )
+    reference = {FIRST: {"dead_units": 100.0}}
+    how = ("00" * 16, bwrap, LIMITS, reference)
+    result = grade.grade(grade.untouched_submission(FIRST), *how)
+    assert result.status == "graded"
+    own = [question.seconds for question in judging.questions(FIRST)]
+    assert asked == [100 * LIMITS.as_reference, *own[1:]]
+
+
+def test_a_warm_box_forks_for_each_and_nothing_of_one_reaches_the_next(bwrap):
+    """Files, memory, processes and environment of one submission are gone in the next one; a cold
+    box, where a machine allows no warm one, does the same."""
+    leave = """import builtins, os, subprocess, course_utils
+for folder in ("/tmp", "/home/student", "/dev/shm"):
+    open(folder + "/left", "w").write("x")
+builtins.left = course_utils.left = os.environ["LEFT"] = "x"
+if os.fork() == 0:
+    os.setsid()
+    while True:
+        pass"""
+    look = """import builtins, os, course_utils
+found = [f for f in ("/tmp", "/home/student", "/dev/shm") if os.path.exists(f + "/left")]
+found += ["LEFT" in os.environ, hasattr(builtins, "left"), hasattr(course_utils, "left")]
+tasks = [n for n in os.listdir("/proc") if n.isdigit()]
+with open("/proc/self/status") as file:
+    rights = [line.split()[1] for line in file if line.startswith(("CapEff", "CapPrm", "CapBnd"))]
+print(found, len(tasks), set(rights), open("/proc/1/environ").read() if len(tasks) > 9 else "")"""
+
+    def run(source: str) -> str:
+        with tempfile.TemporaryDirectory() as scratch:
+            with sandbox.Box(bwrap, LIMITS, Path(scratch)) as box:
+                cells = [{"key": "0", "source": source}]
+                box.send({"limits": {}, "seconds": 60, "cell_seconds": 60, "cells": cells})
+                assert box.receive(120)["kind"] == "ready"
+                ran = box.receive(60)
+                assert not ran["error"], ran
+                return "".join(output["text"] for output in ran["outputs"])
+
+    for warm in (True, False):
+        if not warm:
+            if sandbox.Warm.one:
+                sandbox.Warm.one.stop()
+            sandbox.Warm.refused = True
+        try:
+            before = sandbox.Warm.get(bwrap)
+            run(leave)
+            assert run(look) == "[False, False, False] 2 {'0000000000000000'} \n"
+            assert sandbox.Warm.get(bwrap) is before  # the same box served both
+        finally:
+            sandbox.Warm.refused = False
+
+
+def test_the_box_knows_nothing_of_the_teachers_environment(bwrap, monkeypatch):
+    monkeypatch.setenv("A_SECRET", "REACHED")
+    box = sandbox._start(bwrap, None, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        pids = [box.pid, *sandbox.descendants(box.pid)]
+        assert not [pid for pid in pids if b"A_SECRET" in Path(f"/proc/{pid}/environ").read_bytes()]
+    finally:
+        sandbox.kill([*sandbox.descendants(box.pid), box.pid])
+        box.wait()
+
+
+def test_as_many_workers_as_processors_one_may_use(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3})
+    assert sandbox.processors() == 1
 
 
 # student versions

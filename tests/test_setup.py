@@ -1,10 +1,14 @@
 """The set-up of .venv: progress is shown, what goes wrong is said in one sentence, and a half-made
 environment is mended."""
 
+import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -241,3 +245,44 @@ def test_a_failure_is_told_when_it_happens_and_progress_is_shown(tmp_path, monke
     )
     assert told < ended
     assert shown < ended
+
+
+def test_a_container_is_set_up_by_the_makefile():
+    about = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text(encoding="utf-8"))
+    version = tuple(map(int, re.match(r"python:(\d+)\.(\d+)-", about["image"]).groups()))
+    assert setup_venv.OLDEST <= version <= setup_venv.NEWEST
+    command = about["postCreateCommand"].split()
+    assert command[0] == "make"
+    dry = subprocess.run(["make", "-n", *command[1:]], cwd=ROOT, capture_output=True, text=True)
+    assert dry.returncode == 0 and "tools/setup_venv.py lab" in dry.stdout
+
+
+LONG = """
+import sys, nbformat
+from tools import build
+cell = nbformat.v4.new_code_cell("open('runs', 'w').close(); import time; time.sleep(120)")
+try:
+    print(build.execute(nbformat.v4.new_notebook(cells=[cell])))
+except KeyboardInterrupt:
+    sys.exit("interrupted")
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends a signal to a group of processes")
+def test_ctrl_c_ends_a_notebook_and_leaves_no_folder(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", LONG],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    for _ in range(600):
+        if list(tmp_path.glob("*/runs")):
+            break
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert (said.strip(), process.returncode) == ("interrupted", 1)
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]

@@ -14,11 +14,14 @@ that a lesson prints on purpose).
 from __future__ import annotations
 
 import argparse
+import asyncio
 import base64
+import contextlib
 import hashlib
 import html
 import os
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -214,21 +217,41 @@ def tidy(nb: nbformat.NotebookNode) -> None:
         cell.outputs = outputs
 
 
+async def _to_the_end(client: NotebookClient) -> None:
+    """Execute. Ctrl-C ends the kernel and raises KeyboardInterrupt; nbclient's own handler ends the
+    kernel alone, and the program would go on with the next notebook."""
+    loop, task, stopped = asyncio.get_running_loop(), asyncio.current_task(), []
+
+    def stop() -> None:
+        stopped.append(True)
+        task.cancel()
+
+    with contextlib.suppress(NotImplementedError):  # Windows
+        loop.add_signal_handler(signal.SIGINT, stop)
+    loop.add_signal_handler = lambda *_: None
+    try:
+        await client.async_execute()
+    except (asyncio.CancelledError, DeadKernelError):
+        if stopped:
+            raise KeyboardInterrupt from None
+        raise
+
+
 def execute(nb: nbformat.NotebookNode, timing: bool = False) -> str:
     """Run every cell in a fresh kernel and an empty folder; "" if all went well, else what
     happened."""
     with tempfile.TemporaryDirectory() as folder:
+        client = NotebookClient(
+            nb,
+            timeout=SECONDS_PER_CELL,
+            record_timing=timing,
+            kernel_name="python3",
+            # Else each kernel warns of its transport, in the middle of the progress line.
+            extra_arguments=["--log-level=CRITICAL"],
+            resources={"metadata": {"path": folder}},
+        )
         try:
-            NotebookClient(
-                nb,
-                timeout=SECONDS_PER_CELL,
-                record_timing=timing,
-                kernel_name="python3",
-                extra_arguments=[
-                    "--log-level=ERROR"
-                ],  # else each kernel warns of its transport, in the middle of the progress line
-                resources={"metadata": {"path": folder}},
-            ).execute()
+            asyncio.run(_to_the_end(client))
         except CellExecutionError as error:
             return re.sub(r"\x1b\[[0-9;]*m", "", str(error))
         except (CellTimeoutError, DeadKernelError) as error:
@@ -442,4 +465,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("\ninterrupted; what was built before stays, the rest is as it was")

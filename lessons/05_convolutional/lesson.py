@@ -170,6 +170,33 @@ print("pooling sees the last row and column:", not same)
 # Whatever stood in the last row and column of the 7 × 7 map is gone. The decoder cannot
 # recover it; it has to learn what to paint there.
 #
+# Now you: write the pooling. A side that is odd loses its last row or column.
+
+
+# %% tags=["fill-in"]
+def my_max_pool(images):
+    """The largest of each 2 x 2 pixels: (N, C, h, w) -> (N, C, h // 2, w // 2)."""
+    # cut both sides to an even length …
+    # … the four shifted pictures: images[..., 0::2, 0::2], images[..., 0::2, 1::2], …
+    # … and the largest of the four, torch.stack(…).amax(dim=0): return it
+
+
+mine, wanted = my_max_pool(image), F.max_pool2d(image, 2)
+right = mine is not None and mine.shape == wanted.shape and torch.equal(mine, wanted)
+print("right" if right else f"not yet: wanted the shape {tuple(wanted.shape)}")
+
+# %% [markdown]
+# <details><summary><b>One way to write it</b></summary>
+#
+# ```python
+# def my_max_pool(images):
+#     even = images[..., : images.shape[-2] // 2 * 2, : images.shape[-1] // 2 * 2]
+#     rows = even[..., 0::2, :], even[..., 1::2, :]
+#     four = [half[..., start::2] for half in rows for start in (0, 1)]
+#     return torch.stack(four).amax(dim=0)
+# ```
+# </details>
+#
 # > **Stop here**: [task 1 of the
 # > exercise](../exercises/05_convolutional/05_convolutional.ipynb),
 # > *shape and parameters of a convolution*, 8 minutes.

@@ -126,6 +126,31 @@ for name in NAMES:
 pd.DataFrame(evenness).round(1)
 
 # %% [markdown]
+# Now you: write the participation ratio, from the shares of the variance.
+
+
+# %% tags=["fill-in"]
+def my_participation(shares):
+    """Shares of the variance (784,) -> how many components matter, from 1 to 784."""
+    # the square of the sum …
+    # … divided by the sum of the squares: return it
+
+
+wanted = evenness["FashionMNIST"]["participation ratio"]
+mine = my_participation(pca["FashionMNIST"].explained_variance_ratio)
+right = mine is not None and abs(mine - wanted) < 0.01
+print("right" if right else f"not yet: {mine}; wanted {wanted:.2f}")
+
+# %% [markdown]
+# <details><summary><b>One way to write it</b></summary>
+#
+# ```python
+# def my_participation(shares):
+#     squared_sum = shares.sum() ** 2
+#     return squared_sum / (shares**2).sum()
+# ```
+# </details>
+#
 # > **Pitfall.** "95 % of the variance" is not "95 % of what you can see", nor 95 % of
 # > the accuracy of a classifier. Variance is squared pixel differences and nothing
 # > else: a shirt's broad shape outweighs the collar that makes it a shirt.
