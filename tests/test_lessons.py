@@ -14,7 +14,7 @@ from tools import build, diagrams
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSONS = [folder for folder in build.folders() if (folder / "lesson.py").exists()]
-READY = [folder for folder in LESSONS if not folder.name.startswith("06")]
+WITH_LINES = [folder for folder in LESSONS if not folder.name.startswith("06")]
 STOP = re.compile(
     r"> \*\*Stop here\*\*: \[task (\d+) of the\n(?:> )?exercise\]\(([^)]+)\),\n"
     r"> \*(.+?)\*, (\d+) minutes\."
@@ -38,7 +38,7 @@ def texts(folder):
 # drawings
 
 
-@pytest.mark.parametrize("folder", READY, ids=name)
+@pytest.mark.parametrize("folder", LESSONS, ids=name)
 def test_a_lesson_has_a_drawing_and_says_in_words_what_is_on_it(folder):
     used = diagrams.IN_TEXT.findall(texts(folder))
     assert used, "no drawing"
@@ -69,7 +69,7 @@ def test_a_drawing_that_is_not_there_is_named(tmp_path):
         diagrams.put_into("![words](none.svg)", tmp_path)
 
 
-@pytest.mark.parametrize("folder", READY, ids=name)
+@pytest.mark.parametrize("folder", LESSONS, ids=name)
 def test_pictures_of_a_lesson_are_small(folder):
     """Every rebuild stays in the history for ever."""
     built = build.targets()[folder.name][1].read_text(encoding="utf-8")
@@ -80,7 +80,7 @@ def test_pictures_of_a_lesson_are_small(folder):
 # stops and lines to write
 
 
-@pytest.mark.parametrize("folder", READY, ids=name)
+@pytest.mark.parametrize("folder", LESSONS, ids=name)
 def test_a_lesson_stops_at_tasks_of_its_exercise(folder):
     tasks = {
         int(number): (words, int(minutes))
@@ -142,7 +142,7 @@ def spaces():
 SPACES = spaces()
 
 
-@pytest.mark.parametrize("folder", READY, ids=name)
+@pytest.mark.parametrize("folder", WITH_LINES, ids=name)
 def test_a_lesson_has_lines_to_write_and_its_answer_is_right(folder, capsys):
     found = cells(folder)
     (place,) = [i for i, cell in enumerate(found) if "fill-in" in cell.metadata.get("tags", [])]

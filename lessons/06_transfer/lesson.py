@@ -6,7 +6,8 @@
 # no labels. **Does what it learned help a classifier that has only a hundred?** And
 # what if there are five thousand?
 #
-# **After this lesson you can**
+# After this lesson you will be able to
+#
 # - reuse an encoder frozen or fine-tuned, and freeze it so that it really stays as it
 #   was;
 # - fine-tune in two ways, head first or all at once, with a rate for each group of
@@ -15,8 +16,14 @@
 #   controls, and say where it stops paying;
 # - find out how long to pre-train, and whether an encoder travels to another data set.
 #
-# **Minutes:** 50 to read and think, 2 to run. **Needs:** lesson 2 (a head on an
-# encoder), lesson 5 (the encoders). New words are in the [glossary](../GLOSSARY.md).
+# **Time**: about 50 minutes to read and answer; the code runs for about two minutes on
+# two cores, without a GPU.
+#
+# **You need**: [lesson 2](02_encoder.ipynb) (a head on an encoder) and
+# [lesson 5](05_convolutional.ipynb) (the encoders).
+#
+# Words with a link are explained in the [glossary](../GLOSSARY.md), which also names
+# them in Hebrew and Croatian.
 
 # %% tags=["label-budget"]
 import copy
@@ -92,10 +99,16 @@ plots.image_rows(
 # | **head first** | the autoencoder's weights | once the head is, at a smaller rate |
 # | **all at once** | the autoencoder's weights | from the first step, like the head |
 #
-# The last two are ways to **fine-tune**. The autoencoder is the seminar's, from lesson
-# 5; no label was ever seen. The seminar trains it for a hundred epochs. We take it
-# after *six*, which the package ships as `conv_short`. Is that a fair stand-in? Section
-# 5 asks, and the answer is the main result of this lesson.
+# ![Five networks, each of three blocks and a head. From scratch: all new. Frozen: the
+# blocks pre-trained and fixed, the head new. Head first: the blocks pre-trained; first
+# the head learns, then all, the blocks at a smaller rate. All at once: the same, from
+# the first step at one rate. Lower layers kept: two blocks pre-trained, the third and
+# the head new.](layers.svg)
+#
+# The last two rows of the table are ways to **fine-tune**. The autoencoder is the
+# seminar's, from lesson 5; no label was ever seen. The seminar trains it for a hundred
+# epochs. We take it after *six*, which the package ships as `conv_short`. Is that a
+# fair stand-in? Section 5 asks, and the answer is the main result of this lesson.
 
 
 # %% tags=["label-budget"]
@@ -219,6 +232,10 @@ print("codes unchanged:", torch.equal(codes_of_ten(encoder), code_before))
 #
 # The seminar's encoder has neither dropout nor batch normalisation, so for it the
 # careless way happens to be safe. A habit should not depend on that.
+#
+# > **Stop here**: [task 1 of the
+# > exercise](../exercises/06_transfer/06_transfer.ipynb),
+# > *what has moved?*, 7 minutes.
 #
 # ## 3. Head first, or all at once?
 #
@@ -433,6 +450,10 @@ plots.finish(
 #
 # > **Pitfall.** One draw, one seed, one number: with so few labels the order of two
 # > methods can be an accident. Repeat, and print the deviation.
+#
+# > **Stop here**: [task 2 of the
+# > exercise](../exercises/06_transfer/06_transfer.ipynb),
+# > *a learning rate for each layer*, 8 minutes.
 
 # %% [markdown]
 # ## 4. Where pre-training stops paying
