@@ -8,6 +8,7 @@ that leaves it is a stream of at most ``stream_bytes``.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -19,6 +20,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +32,7 @@ RUNNER = HERE / "runner.py"
 # since Linux 5.14 a box counts its own processes only, before all of the user's
 KERNEL = tuple(int(part) for part in re.findall(r"\d+", platform.release())[:2])
 NPROC = 256 if KERNEL >= (5, 14) else 4096
+GROUPS = [Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup")]  # control groups, version 1 and 2
 
 
 @dataclass(frozen=True)
@@ -314,6 +317,25 @@ def kill(pids: list[int]) -> None:
             pass
 
 
+def group(most: int = 128) -> Path | None:
+    """A control group of at most so many tasks, where this user may make one. That is root, whom
+    NPROC does not bind."""
+    for parent in GROUPS if os.geteuid() == 0 else ():
+        for old in parent.glob("autoencoder-box-*"):
+            with contextlib.suppress(OSError):  # those in use stay
+                if time.time() - old.stat().st_mtime > 3600:
+                    old.rmdir()
+        folder = parent / f"autoencoder-box-{uuid.uuid4().hex}"
+        try:
+            folder.mkdir()
+            (folder / "pids.max").write_text(str(most))
+            return folder
+        except OSError:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+    return None
+
+
 def _start(bwrap: str | None, scratch: Path | None, control: int | None = None, **pipes):
     """Start the runner, in a box or, without ``bwrap``, unprotected. The box knows nothing of this
     process's environment."""
@@ -321,6 +343,9 @@ def _start(bwrap: str | None, scratch: Path | None, control: int | None = None, 
         command = bwrap_arguments(bwrap, warm=control is not None)
         command += [sys.executable, "-I", "/opt/runner.py"]
         env, where = {}, None
+        if place := group():
+            enter = 'echo 0 > "$0"; exec "$@"'  # then all that it starts is in it, too
+            command = ["/bin/sh", "-c", enter, str(place / "cgroup.procs"), *command]
     else:
         command, where = [sys.executable, str(RUNNER)], scratch
         env = {
