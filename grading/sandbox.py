@@ -409,14 +409,22 @@ class Warm:
         socket.send_fds(self.control, [b"0"], [into, out])
 
     def end(self, pids) -> None:
-        """Kill what runs, and wait until the box is ready for another one; else give it up."""
+        """Kill what runs, and wait until all of it is gone and the box is ready for another one;
+        else give the box up."""
         self.control.settimeout(0.05)
+        ready = False
         for _ in range(400):
-            kill(pids())
+            left = pids()
+            if ready and not left:
+                return
+            kill(left)
+            if ready:
+                time.sleep(0.05)  # what is dying must not be counted as the next one
+                continue
             try:
-                if self.control.recv(1):
-                    return
-                break
+                ready = bool(self.control.recv(1))
+                if not ready:
+                    break
             except TimeoutError:
                 continue
             except OSError:
