@@ -72,8 +72,9 @@ def latent_sweep(
         One row for each run: dataset, latent_dim, seed and the settings. Errors per pixel:
         validation_error (by which to choose), test_error and train_error (of the first training
         images, as many as there are validation images), all with corruption on; clean_error (test
-        images not corrupted). psnr in dB of test_error; dead_units, zero for every corrupted validation image; seconds (a
-        block's, divided by together, the models in it); error, "" or what went wrong.
+        images not corrupted). psnr in dB of test_error; dead_units, zero for every corrupted
+        validation image; seconds (a block's, divided by together, the models in it); error, "" or
+        what went wrong.
 
     Raises:
         ValueError: nothing to train, or settings that cannot work.
