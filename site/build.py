@@ -223,9 +223,10 @@ class Pages:
             picture = f"pictures/{Path(page).stem}.png"
             if page.startswith("notebooks/") and (ROOT / picture).exists():
                 title = nbformat.read(ROOT / page, as_version=4).cells[0].source.split("\n")[0]
-                alt = html.escape(self.translate(title.strip("# ")), quote=True)
+                title = html.escape(self.translate(title.strip("# ")))
                 link = Path(page).with_suffix(".html").as_posix()
-                items.append(f'<a href="{link}"><img src="{picture}" alt="{alt}" /></a>')
+                image = f'<img src="{picture}" alt="" />'  # the words beside it say the same
+                items.append(f'<a href="{link}">{image}<span>{title}</span></a>')
         return text.replace("{gallery}", raw(f'<div class="gallery">{"".join(items)}</div>'))
 
     def prediction(self, code: str, number: int, page: str, output: str) -> str:
