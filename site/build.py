@@ -173,6 +173,9 @@ class Pages:
                 ),
                 text,
             )
+        if page == "lessons/RESULTS.md":  # the name of a test says what is claimed
+            name = re.compile(r"`lessons/(\w+)/test_claims\.py::test_(.*?)`")
+            text = name.sub(lambda m: f"{m[1]}: {m[2]}".replace("_", " "), text)
         text = LINK.sub(self.link(page), TERM.sub(self.term(page), text))
         ways = lambda match: fragment(
             "ways", self.translate, colab=match[1], kaggle=match[2], name=Path(page).name
@@ -195,6 +198,8 @@ class Pages:
             if pictures:  # myst-nb drops the alternative text that stands with the output
                 alt = " ".join(o.metadata["image/png"]["alt"] for o in pictures)
                 cell.metadata["mystnb"] = {"image": {"alt": self.translate(alt)}}
+            if "=====" in said(cell):  # lines and columns drawn with letters do not wrap
+                tags.append("lines")
             for output in cell.outputs:
                 if "text/markdown" in output.get("data", {}):  # title and caption of a figure
                     output.data["text/markdown"] = self.translate(output.data["text/markdown"])
