@@ -176,6 +176,10 @@ class Pages:
         if page == "lessons/RESULTS.md":  # the name of a test says what is claimed
             name = re.compile(r"`lessons/(\w+)/test_claims\.py::test_(.*?)`")
             text = name.sub(lambda m: f"{m[1]}: {m[2]}".replace("_", " "), text)
+            machine = re.compile(r"^(\|.*\|.*\|.*\|) ([^|]+) \| ([^|]+) \|$", re.M)
+            machines = sorted({f"{m[2]}: {m[3]}" for m in machine.finditer(text)} - {"on: with"})
+            text = machine.sub(r"\1", text).replace("|---|---|---|---|---|", "|---|---|---|")
+            text = "\n\n".join([text, *machines])  # once, below the table
         text = LINK.sub(self.link(page), TERM.sub(self.term(page), text))
         ways = lambda match: fragment(
             "ways", self.translate, colab=match[1], kaggle=match[2], name=Path(page).name
