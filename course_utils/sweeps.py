@@ -35,8 +35,8 @@ SPLITS = ("train", "validation", "test")
 
 def latent_sweep(
     build: Callable[[int], nn.Module],
-    dims: Iterable[int],
-    seeds: Iterable[int],
+    dims: int | Iterable[int],
+    seeds: int | Iterable[int],
     datasets: str | Sequence[str] | Mapping[str, Sequence],
     *,
     corruptor: Callable[[Tensor], Tensor] = Dropout(0.5),  # noqa: B008 (it cannot be changed)
@@ -72,25 +72,34 @@ def latent_sweep(
         One row for each run: dataset, latent_dim, seed and the settings. Errors per pixel:
         validation_error (by which to choose), test_error and train_error (of the first training
         images, as many as there are validation images), all with corruption on; clean_error (test
-        images not corrupted). psnr in dB of test_error; dead_units, zero for every corrupted validation image; seconds (a
-        block's, divided by together, the models in it); error, "" or what went wrong.
+        images not corrupted). psnr in dB of test_error; dead_units, zero for every corrupted
+        validation image; seconds (a block's, divided by together, the models in it); error, "" or
+        what went wrong.
 
     Raises:
         ValueError: nothing to train, or settings that cannot work.
     """
-    whole = {"latent dimension": list(dims), "seed": list(seeds), "epochs": [epochs]}
-    whole |= {"batch_size": [batch_size]}
+    whole = {"latent dimension": _list(dims), "seed": _list(seeds), "epochs": [epochs]}
+    whole |= {"batch_size": [batch_size], "together": [together]}
     for what, numbers in whole.items():
-        lowest = 0 if what == "seed" else 1
+        lowest = 0 if what in ("seed", "together") else 1
         for number in numbers:
             if isinstance(number, bool) or not isinstance(number, Integral) or number < lowest:
-                kind = "an integer, 0 or more" if what == "seed" else "a positive integer"
+                kind = "a positive integer" if lowest else "an integer, 0 or more"
                 raise ValueError(f"{what} must be {kind}, got {number!r}")
+    for what, function in {"build": build, "corruptor": corruptor}.items():
+        if not callable(function) or (what == "build" and isinstance(function, nn.Module)):
+            got = repr(function) if isinstance(function, str) else f"a {type(function).__name__}"
+            raise ValueError(f"{what} must be a function (help(latent_sweep)), got {got}")
     if isinstance(lr, bool) or not isinstance(lr, Real) or not float(lr) > 0:
         raise ValueError(f"lr, the learning rate, must be a positive number, got {lr!r}")
     epochs, batch_size, lr = int(epochs), int(batch_size), float(lr)
     dims = sorted({int(dim) for dim in whole["latent dimension"]}, reverse=True)
     seeds = sorted({int(seed) for seed in whole["seed"]})
+    if isinstance(datasets, Tensor):
+        raise ValueError(
+            "datasets must be names or name -> (train, validation, test), got a Tensor"
+        )
     names = [datasets] if isinstance(datasets, str) else list(datasets)
     if not (dims and seeds and names):
         raise ValueError("a sweep needs at least one latent dimension, one seed and one data set")
@@ -181,13 +190,26 @@ def shipped(dataset: str, epochs: int | None = None) -> pd.DataFrame:
     return table[table["epochs"] == epochs].reset_index(drop=True)
 
 
+def _list(numbers: int | Iterable[int]) -> list[int]:
+    return list(numbers) if isinstance(numbers, Iterable) else [numbers]
+
+
 def _splits(name: str, datasets: Any) -> list[Tensor]:
     """The images of the three splits, from where the caller said."""
     if isinstance(datasets, Mapping):
         splits = datasets[name]
     else:
         splits = [load_images(name, split) for split in SPLITS]
-    return [getattr(split, "images", split).contiguous() for split in splits]
+    if len(splits) != len(SPLITS):
+        raise ValueError(f"{name}: expected (train, validation, test), got {len(splits)} sets")
+    images = [getattr(split, "images", split) for split in splits]
+    for one in images:
+        if not isinstance(one, Tensor):
+            raise ValueError(
+                f"{name}: expected image sets or tensors, got a {type(one).__name__}; "
+                "torch.from_numpy and torch.stack make tensors"
+            )
+    return [one.contiguous() for one in images]
 
 
 def _cost(run: dict[str, Any]) -> int:

@@ -203,6 +203,34 @@ def test_a_full_disk_ends_no_sweep(tmp_path, monkeypatch):
     assert (table["error"] == "").all() and not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("store", "n_jobs"), [("/proc/nowhere", 1), ("/proc/self", 2), (__file__, 1)]
+)
+def test_a_store_that_cannot_be_used_ends_no_sweep(store, n_jobs):
+    with pytest.warns(UserWarning, match="cannot be used .* goes on without it"):
+        table = latent_sweep(
+            dense_autoencoder, 2, [0, 1], DATA, epochs=1, store=store, n_jobs=n_jobs
+        )
+    assert table["error"].tolist() == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"datasets": {"a": DATA["patterns"][:2]}}, r"a: expected \(train, validation, test\)"),
+        ({"datasets": {"a": (np.zeros((9, 1, 28, 28)),) * 3}}, "a: .* got a ndarray"),
+        ({"datasets": DATA["patterns"][0]}, "datasets must be names .* got a Tensor"),
+        ({"build": dense_autoencoder(2)}, "build must be a function .* got a Sequential"),
+        ({"corruptor": "dropout"}, "corruptor must be a function .* got 'dropout'"),
+        ({"together": "all"}, "together must be an integer, 0 or more, got 'all'"),
+    ],
+)
+def test_mistakes_are_said_before_the_first_run(wrong, words):
+    how = {"build": dense_autoencoder, "dims": [2], "seeds": [0], "datasets": DATA, "epochs": 1}
+    with pytest.raises(ValueError, match=words):
+        latent_sweep(**how | wrong)
+
+
 def test_numpy_numbers_are_numbers(tmp_path):
     numbers = {"epochs": np.int64(1), "batch_size": np.int32(128), "lr": np.float32(0.001)}
     table = latent_sweep(
