@@ -24,7 +24,7 @@ DATA_SETS = ["FashionMNIST", "MNIST"]
 
 
 BUDGETS = [36, 18, 9]  # epochs
-LR = 3e-3
+LR = 2e-3
 
 
 def sweep(epochs: int, seeds: list[int], name: str) -> pd.DataFrame:
