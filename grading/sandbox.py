@@ -32,7 +32,9 @@ RUNNER = HERE / "runner.py"
 # since Linux 5.14 a box counts its own processes only, before all of the user's
 KERNEL = tuple(int(part) for part in re.findall(r"\d+", platform.release())[:2])
 NPROC = 256 if KERNEL >= (5, 14) else 4096
-GROUPS = [Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup")]  # control groups, version 1 and 2
+# control groups, version 1 and 2, and what a box may have in them
+GROUPS = [Path("/sys/fs/cgroup", name) for name in ("pids", "memory", "")]
+MOST = {"pids.max": 128, "memory.max": 6 << 30, "memory.limit_in_bytes": 6 << 30}
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,7 @@ def environment() -> dict[str, str]:
         "OMP_WAIT_POLICY": "PASSIVE",
         "MKL_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
+        "TORCH_COMPILE_DISABLE": "1",  # what it writes has no room here: torch.compile does nothing
         "PYTHONDONTWRITEBYTECODE": "1",
         "IPYTHONDIR": "/home/student/.ipython",
     }
@@ -191,7 +194,7 @@ class Box:
 
     def __init__(self, bwrap: str | None, limits: Limits, scratch: Path):
         self.limits = limits
-        self.received, self.buffer, self.looked = 0, bytearray(), 0.0
+        self.received, self.buffer, self.searched, self.looked = 0, bytearray(), 0, 0.0
         self.warm = Warm.get(bwrap) if bwrap else None
         into, self.to = os.pipe()
         self.back, out = os.pipe()
@@ -247,9 +250,10 @@ class Box:
         """
         limit, wall = self.clock.look() + seconds, self.clock.wall + seconds * self.limits.starved
         while True:
-            line, found, rest = self.buffer.partition(b"\n")
-            if found:
-                self.buffer = bytearray(rest)
+            if (end := self.buffer.find(b"\n", self.searched)) >= 0:
+                line = bytes(self.buffer[:end])
+                del self.buffer[: end + 1]
+                self.searched = 0
                 try:
                     message = json.loads(line)
                 except (ValueError, RecursionError):
@@ -257,6 +261,7 @@ class Box:
                 if isinstance(message, dict) and isinstance(message.get("kind"), str):
                     return message
                 raise BoxEnded("crashed", "the notebook's process sent what is no message")
+            self.searched = len(self.buffer)
             ready, _, _ = select.select([self.back], [], [], 0.1)
             if ready:
                 piece = os.read(self.back, 1 << 20)
@@ -317,23 +322,24 @@ def kill(pids: list[int]) -> None:
             pass
 
 
-def group(most: int = 128) -> Path | None:
-    """A control group of at most so many tasks, where this user may make one. That is root, whom
-    NPROC does not bind."""
+def groups() -> list[Path]:
+    """Control groups of so many tasks and so much memory, where this user may make them. That is
+    root, whom NPROC does not bind. Memory that is shared, and mapped by nobody, counts in them
+    only."""
+    made = []
     for parent in GROUPS if os.geteuid() == 0 else ():
-        for old in parent.glob("autoencoder-box-*"):
-            with contextlib.suppress(OSError):  # those in use stay
-                if time.time() - old.stat().st_mtime > 3600:
-                    old.rmdir()
         folder = parent / f"autoencoder-box-{uuid.uuid4().hex}"
-        try:
+        with contextlib.suppress(OSError):
+            for old in parent.glob("autoencoder-box-*"):
+                with contextlib.suppress(OSError):  # those in use stay
+                    if time.time() - old.stat().st_mtime > 3600:
+                        old.rmdir()
             folder.mkdir()
-            (folder / "pids.max").write_text(str(most))
-            return folder
-        except OSError:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-    return None
+            limits = [(folder / name, most) for name, most in MOST.items()]
+            for file, most in (limits := [one for one in limits if one[0].exists()]):
+                file.write_text(str(most))
+            made.append(folder) if limits else folder.rmdir()
+    return made
 
 
 def _start(bwrap: str | None, scratch: Path | None, control: int | None = None, **pipes):
@@ -343,9 +349,9 @@ def _start(bwrap: str | None, scratch: Path | None, control: int | None = None, 
         command = bwrap_arguments(bwrap, warm=control is not None)
         command += [sys.executable, "-I", "/opt/runner.py"]
         env, where = {}, None
-        if place := group():
-            enter = 'echo 0 > "$0"; exec "$@"'  # then all that it starts is in it, too
-            command = ["/bin/sh", "-c", enter, str(place / "cgroup.procs"), *command]
+        if places := [str(folder / "cgroup.procs") for folder in groups()]:
+            enter = 'for f in $0; do echo 0 > "$f"; done; exec "$@"'  # all that it starts is in it
+            command = ["/bin/sh", "-c", enter, " ".join(places), *command]
     else:
         command, where = [sys.executable, str(RUNNER)], scratch
         env = {
