@@ -26,6 +26,8 @@ from collections.abc import Callable, Iterable
 
 TEXT_KEPT = 20_000  # characters of a cell's printed output
 TOLD = 200  # characters of an exception in a question: not enough to carry its inputs away
+WATCHED = "save load mean randn rand allclose no_grad zeros where".split()
+WATCHED_OF_TENSORS = "detach contiguous mean sum item numpy clone to __eq__".split()
 PICTURES_KEPT = 400_000  # bytes of base64 of a cell's pictures
 
 
@@ -382,34 +384,8 @@ def run_job(wire: Wire) -> None:
             for name in dir(builtins)
             if name not in ("_", "get_ipython", "display")
         },
-        "torch": {
-            name: getattr(torch, name)
-            for name in (
-                "save",
-                "load",
-                "mean",
-                "randn",
-                "rand",
-                "allclose",
-                "no_grad",
-                "zeros",
-                "where",
-            )
-        },
-        "tensor": {
-            name: getattr(torch.Tensor, name)
-            for name in (
-                "detach",
-                "contiguous",
-                "mean",
-                "sum",
-                "item",
-                "numpy",
-                "clone",
-                "to",
-                "__eq__",
-            )
-        },
+        "torch": {name: getattr(torch, name) for name in WATCHED},
+        "tensor": {name: getattr(torch.Tensor, name) for name in WATCHED_OF_TENSORS},
     }
     wire.send(kind="ready")
     left = job["seconds"]

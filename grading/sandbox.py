@@ -1,9 +1,9 @@
 """A box for code that nobody has read: bubblewrap around ``runner.py``, with limits, watched from
 outside.
 
-The box sees Python, the course's package and its data, read-only; a small home in memory; no
-network; no other file of this machine, so neither solutions nor marks nor other students' work. All
-that leaves it is a stream of at most ``stream_bytes``.
+The box sees Python, the course's package and its data, read-only, and where on this machine these
+lie; a small home in memory; no network; no other file of this machine, so neither solutions nor
+marks nor other students' work. All that leaves it is a stream of at most ``stream_bytes``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import course_utils
-from grading.runner import Clock
+from grading.runner import FRESH, Clock
 
 HERE = Path(__file__).resolve().parent
 RUNNER = HERE / "runner.py"
@@ -52,7 +52,7 @@ class Limits:
     memory_bytes: int = 4 << 30  # all processes together
     processes: int = 64  # processes and threads together
     file_bytes: int = 64 << 20  # one file; the whole of the writable file system holds 192 MiB
-    stream_bytes: int = 64 << 20  # all that may leave the box
+    stream_bytes: int = 48 << 20  # all that may leave the box
 
 
 class NoSandbox(RuntimeError):
@@ -96,26 +96,9 @@ def _visible() -> list[str]:
 def bwrap_arguments(bwrap: str, warm: bool = False) -> list[str]:
     """The box itself: an allow-list, not a deny-list. A warm one may make boxes in it; what it
     sees of this machine's processes for that, no submission sees (``runner.shut_in``)."""
-    arguments = [
-        bwrap,
-        "--unshare-all",
-        "--unshare-user",
-        "--disable-userns",
-        "--uid",
-        "1000",
-        "--gid",
-        "1000",
-        "--cap-add" if warm else "--cap-drop",
-        "ALL",
-        "--hostname",
-        "exercise",
-        "--die-with-parent",
-        "--new-session",
-        "--clearenv",
-        "--ro-bind",
-        "/usr",
-        "/usr",
-    ]
+    own = "--unshare-all --unshare-user --disable-userns --uid 1000 --gid 1000 --hostname exercise"
+    arguments = [bwrap, *own.split(), "--cap-add" if warm else "--cap-drop", "ALL"]
+    arguments += "--die-with-parent --new-session --clearenv --ro-bind /usr /usr".split()
     for name in ("/bin", "/sbin", "/lib", "/lib64", "/lib32"):
         if os.path.islink(name):
             arguments += ["--symlink", os.readlink(name), name]
@@ -123,42 +106,17 @@ def bwrap_arguments(bwrap: str, warm: bool = False) -> list[str]:
             arguments += ["--ro-bind", name, name]
     for name in ("/etc/ld.so.cache", "/etc/fonts", "/etc/localtime", "/etc/alternatives"):
         arguments += ["--ro-bind-try", name, name]
-    arguments += [
-        *(("--bind", "/proc", "/proc") if warm else ("--proc", "/proc")),
-        "--dev",
-        "/dev",
-        "--size",
-        str(32 << 20),
-        "--tmpfs",
-        "/dev/shm",
-        "--remount-ro",
-        "/dev",
-    ]
-    arguments += [
-        "--size",
-        str(96 << 20),
-        "--tmpfs",
-        "/tmp",
-        "--size",
-        str(64 << 20),
-        "--tmpfs",
-        "/home/student",
-    ]
-    for folder in _visible():
-        if not folder.startswith("/usr/"):
-            arguments += ["--ro-bind", folder, folder]
-    arguments += [
-        "--ro-bind",
-        str(Path(course_utils.__file__).resolve().parent),
-        "/opt/course/course_utils",
-        "--ro-bind",
-        str(RUNNER),
-        "/opt/runner.py",
-        "--remount-ro",
-        "/",
-        "--chdir",
-        "/home/student",
-    ]
+    arguments += ["--bind", "/proc", "/proc"] if warm else ["--proc", "/proc"]
+    arguments += ["--dev", "/dev"]
+    for folder, size in FRESH.items():
+        arguments += ["--size", str(size << 20), "--tmpfs", folder]
+    arguments += ["--remount-ro", "/dev"]
+    package = str(Path(course_utils.__file__).resolve().parent)
+    shown = {folder: folder for folder in _visible() if not folder.startswith("/usr/")}
+    for folder, place in {**shown, package: "/opt/course/course_utils"}.items():
+        arguments += ["--ro-bind", folder, place]
+    arguments += ["--ro-bind", str(RUNNER), "/opt/runner.py"]
+    arguments += ["--remount-ro", "/", "--chdir", "/home/student"]
     for name, value in environment().items():
         arguments += ["--setenv", name, value]
     return arguments

@@ -536,6 +536,18 @@ def test_limits_grow_with_what_the_solution_took(bwrap, monkeypatch):
     assert asked == [100 * LIMITS.as_reference, *own[1:]]
 
 
+def test_cells_that_take_all_the_time_leave_each_question_its_own(bwrap):
+    broken = asking.load(ROOT / "grading/broken.py")
+    slow = "import time\ntime.sleep(3)\n"
+    answers = {"dead_units": slow + broken.ANSWERS["dead_units"], "pca_error": slow}
+    case = corpus.Case("slow", FIRST, {**answers, "train_autoencoder": slow}, solved=False)
+    data = corpus.notebook(case)
+    limits = dataclasses.replace(LIMITS, seconds=2, cell_seconds=4)
+    handed_in = grade.collect.Submission("slow", FIRST, "slow.ipynb", data)
+    result = grade.grade(handed_in, "00" * 16, bwrap, limits)
+    assert result.points["check_dead_units"] == 2, (result.messages, result.notes)
+
+
 def test_a_warm_box_forks_for_each_and_nothing_of_one_reaches_the_next(bwrap):
     """Files, memory, processes and environment of one submission are gone in the next one; a cold
     box, where a machine allows no warm one, does the same."""

@@ -27,7 +27,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-LARGEST_STATE = 32 << 20  # bytes of a model that is moved
+LARGEST_STATE = 24 << 20  # bytes of a model that is moved
 PUBLIC = "public"  # the seed of the questions asked in a notebook
 
 
