@@ -14,7 +14,6 @@ from tools import build, diagrams
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSONS = [folder for folder in build.folders() if (folder / "lesson.py").exists()]
-WITH_LINES = [folder for folder in LESSONS if not folder.name.startswith("06")]
 STOP = re.compile(
     r"> \*\*Stop here\*\*: \[task (\d+) of the\n(?:> )?exercise\]\(([^)]+)\),\n"
     r"> \*(.+?)\*, (\d+) minutes\."
@@ -125,6 +124,11 @@ def spaces():
         },
         "my_dropout": {"grey": torch.full((1, 1, 28, 28), 0.4), "values": [0.0, 0.8]},
         "my_walk": {"encoder": encoder, "ten": ten},
+        "my_nearest_mean": {
+            "images": (means := torch.eye(784)[:10].reshape(10, 1, 28, 28)).repeat(3, 1, 1, 1),
+            "labels": torch.arange(10).repeat(3),
+            "validation": SimpleNamespace(images=means + drawn / 100, labels=torch.arange(10)),
+        },
         "my_max_pool": {"image": images[..., :27, :27], "F": torch.nn.functional},
         "my_participation": {
             "evenness": {"FashionMNIST": {"participation ratio": 2.0}},
@@ -142,7 +146,7 @@ def spaces():
 SPACES = spaces()
 
 
-@pytest.mark.parametrize("folder", WITH_LINES, ids=name)
+@pytest.mark.parametrize("folder", LESSONS, ids=name)
 def test_a_lesson_has_lines_to_write_and_its_answer_is_right(folder, capsys):
     found = cells(folder)
     (place,) = [i for i, cell in enumerate(found) if "fill-in" in cell.metadata.get("tags", [])]

@@ -87,6 +87,35 @@ plots.image_rows(
 )
 
 # %% [markdown]
+# Now you: what do a hundred labels give *without* a network? Take the mean labelled
+# image of each class, and call every picture by the nearest mean.
+
+
+# %% tags=["fill-in"]
+def my_nearest_mean(images, labels, asked):
+    """The class whose mean labelled image is nearest to each of `asked`: (M,)."""
+    # the ten means, torch.stack of ten images …
+    # … the distances of all asked pictures from them: torch.cdist, on flattened images
+    # … and the place of the smallest for each: return it
+
+
+mine = my_nearest_mean(images, labels, validation.images)
+share = 0.0 if mine is None else (mine == validation.labels).float().mean()
+print(f"right on {share:.0%}" if share > 0.5 else f"not yet: right on {share:.0%}")
+
+# %% [markdown]
+# <details><summary><b>One way to write it</b></summary>
+#
+# ```python
+# def my_nearest_mean(images, labels, asked):
+#     means = torch.stack([images[labels == c].mean(dim=0) for c in range(10)])
+#     distances = torch.cdist(asked.flatten(1), means.flatten(1))
+#     return distances.argmin(dim=1)
+# ```
+#
+# Keep your share in mind: a network that does no better has learned nothing.
+# </details>
+#
 # ## 2. Networks that differ only in their past
 #
 # All are the seminar's encoder (576 numbers) and a **head** of new layers, which turns

@@ -211,7 +211,7 @@ components = pca["FashionMNIST"].components[:K].T.numpy()  # (784, 10), one a co
 
 def angles(autoencoder):
     """Ten principal angles in degrees, largest first: decoder against PCA."""
-    columns = autoencoder[1][0].weight.detach().numpy()  # (784, 10)
+    columns = autoencoder[1][0].weight.detach().cpu().numpy()  # (784, 10)
     return np.degrees(subspace_angles(columns, components))
 
 
