@@ -244,14 +244,14 @@ class Box:
         self.looked = now
         pids = self.pids()
         memory, tasks = usage(pids)
-        if memory > self.limits.memory_bytes and (proportional(pids) > self.limits.memory_bytes):
-            raise BoxEnded(
-                "crashed",
-                f"the notebook used more than {self.limits.memory_bytes >> 20} MiB of memory",
-            )
         if tasks > self.limits.processes:
             raise BoxEnded(
                 "crashed", f"the notebook started more than {self.limits.processes} processes"
+            )
+        if memory > self.limits.memory_bytes and proportional(pids) > self.limits.memory_bytes:
+            raise BoxEnded(
+                "crashed",
+                f"the notebook used more than {self.limits.memory_bytes >> 20} MiB of memory",
             )
 
     def close(self) -> None:

@@ -44,7 +44,7 @@ def altered(
 
 def bent(images: Tensor, random: torch.Generator, pixels: float) -> Tensor:
     """Each image as if printed on rubber and pulled at sixteen places."""
-    size = (len(images), 1, *images.shape[-2:])
+    size = [len(images), 1, *images.shape[-2:]]
     pulls = pixels * torch.randn(len(images), 2, 4, 4, generator=random)
     pulls = F.interpolate(pulls, size[-2:], mode="bicubic", align_corners=True)
     flat = F.affine_grid(torch.eye(2, 3).expand(len(images), 2, 3), size, align_corners=True)
