@@ -351,6 +351,7 @@ def _submissions(theirs, exercises, source) -> Iterator[Submission]:
         if unknown and len(known) == 1:  # one exercise was handed out: what cannot be read is of it
             files.setdefault(known[0], []).extend(unknown)
             unknown = []
+        foreign.sort(key=lambda one: not one.why)
         beside = [one.why or f"{one.path.name} is no notebook" for one in foreign]
         for name, several in files.items():
             best = max(several, key=lambda one: _worth_more(one, exercises[name]))

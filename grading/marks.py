@@ -189,7 +189,8 @@ class Marks:
 
     def handed_in(self, student: str, exercise: str, time: str) -> None:
         self.book.update_or_create_student(student)
-        self.book.update_or_create_submission(exercise, student, timestamp=time or None)
+        with self.book.db.no_autoflush:
+            self.book.update_or_create_submission(exercise, student, timestamp=time or None)
 
     def _rows(self, student: str, exercise: str) -> tuple[dict, dict]:
         """Question -> nbgrader's Grade, answer cell -> its Comment; made where they are missing."""

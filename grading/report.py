@@ -367,7 +367,8 @@ def formgrader_notebook(result, template: list[dict]) -> bytes:
                     for shown in cell["outputs"]
                 ])  # fmt: skip
             else:
-                text = f'<pre dir="auto">{html.escape(cell["source"])}</pre>'
+                shown = html.escape(cell["source"])
+                text = f'<pre dir="auto" style="white-space:pre-wrap">{shown}</pre>'
                 add("markdown", text, cell["key"])
         if key in about and not about[key][0].get("solution"):
             add("code", about[key][1], key)
