@@ -478,77 +478,50 @@ def write_feedback(folder: Path, all_totals: list[Total], model: dict) -> list[s
     return failed
 
 
+KINDS = (  # of results for a question, given its points and the most that there are
+    ("all points", "#0072B2", "", lambda value, most: value is not None and value >= most),
+    ("some", "#56B4E9", "//", lambda value, most: value is not None and 0 < value < most),
+    ("none", "#D55E00", "xx", lambda value, most: value == 0),
+    ("not marked yet", "#DDDDDD", "..", lambda value, most: value is None),
+)
+
+
 def write_summary(path: Path, all_totals: list[Total]) -> None:
     """For each exercise and question: how many got all points, some, none, or have no mark yet;
     beside it the sums."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    names = sorted({total.result.exercise for total in all_totals if total.worth})
-    rows = [[total for total in all_totals if total.result.exercise == name] for name in names]
-    heights = [max(2.2, 0.45 * len(row[0].worth) + 1.2) for row in rows]
+    rows: dict[str, list[Total]] = {}
+    for total in sorted(all_totals, key=lambda total: total.result.exercise):
+        if total.worth:
+            rows.setdefault(total.result.exercise, []).append(total)
+    heights = [max(2.2, 0.45 * len(row[0].worth) + 1.2) for row in rows.values()]
     fig = Figure(figsize=(11, sum(heights) + 0.8), layout="constrained")
     FigureCanvasAgg(fig)
-    axes = fig.subplots(
-        len(rows), 2, squeeze=False, gridspec_kw={"width_ratios": [3, 2], "height_ratios": heights}
-    )
-    kinds = [
-        ("all points", "#0072B2", ""),
-        ("some", "#56B4E9", "//"),
-        ("none", "#D55E00", "xx"),
-        ("not marked yet", "#DDDDDD", ".."),
-    ]
-    for (left, right), name, row in zip(axes, names, rows):
-        questions = list(row[0].worth)
-        for place, key in enumerate(questions):
-            most = row[0].worth[key][0]
-            values = [total.points[key] for total in row]
-            counts = [
-                sum(v == most for v in values),
-                sum(v is not None and 0 < v < most for v in values),
-                sum(v == 0 for v in values),
-                sum(v is None for v in values),
-            ]
-            start = 0
-            for (label, colour, hatch), count in zip(kinds, counts):
-                left.barh(
-                    place,
-                    count,
-                    left=start,
-                    color=colour,
-                    hatch=hatch,
-                    edgecolor="white",
-                    label=label if place == 0 else None,
-                )
-                if count:
-                    left.text(
-                        start + count / 2,
-                        place,
-                        str(count),
-                        ha="center",
-                        va="center",
-                        fontsize=9,
-                        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
-                    )
-                start += count
-        left.set_yticks(
-            range(len(questions)),
-            [_short(f"{row[0].titles[key]} ({row[0].worth[key][0]:g})") for key in questions],
-        )
+    grid = {"width_ratios": [3, 2], "height_ratios": heights}
+    axes = fig.subplots(len(rows), 2, squeeze=False, gridspec_kw=grid)
+    for (left, right), row, height in zip(axes, rows.values(), heights):
+        asked, start = row[0].worth, [0] * len(row[0].worth)
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        for label, color, hatch, belongs in KINDS:
+            counts = [sum(belongs(total.points[key], most) for total in row)
+                      for key, (most, _) in asked.items()]  # fmt: skip
+            bars = left.barh(range(len(asked)), counts, left=start, color=color, hatch=hatch,
+                             edgecolor="white", label=label)  # fmt: skip
+            words = [str(count or "") for count in counts]
+            left.bar_label(bars, words, label_type="center", fontsize=9, bbox=box)
+            start = [before + count for before, count in zip(start, counts)]
+        names = [_short(f"{row[0].titles[key]} ({most:g})") for key, (most, _) in asked.items()]
+        left.set_yticks(range(len(asked)), names)
         left.invert_yaxis()
         left.xaxis.get_major_locator().set_params(integer=True)
         left.set(xlabel="students", title=row[0].title)
-        left.legend(
-            ncols=4,
-            fontsize=8,
-            frameon=False,
-            loc="upper center",
-            bbox_to_anchor=(0.5, -0.28 * 2.2 / heights[names.index(name)]),
-        )
+        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.28 * 2.2 / height)}
+        left.legend(ncols=4, fontsize=8, frameon=False, **below)
         whole = all(total.sum(True) is not None for total in row if total.sum(False) is not None)
-        sums = [total.sum(None if whole else False) for total in row]
-        sums = [value for value in sums if value is not None]
-        most = row[0].most(None if whole else False)
+        of = None if whole else False
+        sums, most = [total.sum(of) for total in row if total.sum(of) is not None], row[0].most(of)
         right.hist(
             sums, bins=[i - 0.5 for i in range(int(most) + 2)], color="#0072B2", edgecolor="white"
         )

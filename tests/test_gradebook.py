@@ -3,7 +3,6 @@ where a course keeps them. The grader is only played here; what it does is in te
 
 from __future__ import annotations
 
-import concurrent.futures
 import csv
 import datetime
 import functools
@@ -106,21 +105,9 @@ class Course:
 
 
 @pytest.fixture
-def course(tmp_path, monkeypatch):
+def course(tmp_path, monkeypatch, played_grader):
     found = Course(tmp_path)
-
-    class Pool:
-        def __init__(self, *a, **k): ...
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *a): ...
-        def submit(self, function, submission, *a):
-            future = concurrent.futures.Future()
-            future.set_result(found.grade(submission))
-            return future
-
-    monkeypatch.setattr(grade.concurrent.futures, "ProcessPoolExecutor", Pool)
+    played_grader(lambda submission: found.grade(submission))
     monkeypatch.setattr(report, "write_summary", lambda *a: None)  # drawn in test_grading.py
     return found
 
