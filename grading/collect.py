@@ -354,7 +354,9 @@ def _submissions(theirs, exercises, source) -> Iterator[Submission]:
         foreign.sort(key=lambda one: not one.why)
         beside = [one.why or f"{one.path.name} is no notebook" for one in foreign]
         for name, several in files.items():
-            best = max(several, key=lambda one: _worth_more(one, exercises[name]))
+            best = several[0]
+            if len(several) > 1:
+                best = max(several, key=lambda one: _worth_more(one, exercises[name]))
             notes = [f"Handed in, too, and {PASSED_OVER}: {why}." for why in beside]
             others = [one.path.name for one in several if one is not best]
             if others:
