@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -39,6 +40,28 @@ def full_data() -> None:
     """Skip a test that needs the full data where neither COURSE_DATA nor the cache holds it."""
     if os.environ.get("COURSE_DATA") == "sample":
         pytest.skip("needs the full data: set COURSE_DATA to the folder that holds it")
+
+
+CHROMIUM = [
+    *["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
+    *["--disable-background-networking", "--disable-component-update", "--disable-sync"],
+]
+
+
+@pytest.fixture(scope="module")  # while it is open, asyncio.run works in no other test
+def chromium():
+    """The browser; a test that needs one is skipped where there is none, and fails in CI."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        message = "no chromium on this machine (Debian: apt-get install chromium)"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

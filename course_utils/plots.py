@@ -109,7 +109,7 @@ def image_rows(
             f"one label for each column: the rows have {n} images, got {len(columns)} labels"
         )
     size = (max(1.0 * n + 1.4, 6), 1.05 * len(grids) + 0.9)
-    fig, axes = plt.subplots(len(grids), n, figsize=size, squeeze=False, layout="constrained")
+    fig, axes = plt.subplots(len(grids), n, figsize=size, squeeze=False, layout="compressed")
     for row, (label, images) in zip(axes, grids.items()):
         row[0].set_ylabel(wrap(label, 16), rotation=0, ha="right", va="center", fontsize=10)
         for ax, image in zip(row, images):

@@ -35,8 +35,8 @@ SPLITS = ("train", "validation", "test")
 
 def latent_sweep(
     build: Callable[[int], nn.Module],
-    dims: Iterable[int],
-    seeds: Iterable[int],
+    dims: int | Iterable[int],
+    seeds: int | Iterable[int],
     datasets: str | Sequence[str] | Mapping[str, Sequence],
     *,
     corruptor: Callable[[Tensor], Tensor] = Dropout(0.5),  # noqa: B008 (it cannot be changed)
@@ -70,27 +70,36 @@ def latent_sweep(
 
     Returns:
         One row for each run: dataset, latent_dim, seed and the settings. Errors per pixel:
-        validation_error (by which to choose) and test_error, both with corruption on; clean_error
-        (test images not corrupted); halfway_error (validation_error after half of the epochs). psnr
-        in dB of test_error; dead_units, zero for every corrupted validation image; seconds (a
-        block's, divided by together, the models in it); error, "" or what went wrong.
+        validation_error (by which to choose), test_error and train_error (of the first training
+        images, as many as there are validation images), all with corruption on; clean_error (test
+        images not corrupted). psnr in dB of test_error; dead_units, zero for every corrupted
+        validation image; seconds (a block's, divided by together, the models in it); error, "" or
+        what went wrong.
 
     Raises:
         ValueError: nothing to train, or settings that cannot work.
     """
-    whole = {"latent dimension": list(dims), "seed": list(seeds), "epochs": [epochs]}
-    whole |= {"batch_size": [batch_size]}
+    whole = {"latent dimension": _list(dims), "seed": _list(seeds), "epochs": [epochs]}
+    whole |= {"batch_size": [batch_size], "together": [together]}
     for what, numbers in whole.items():
-        lowest = 0 if what == "seed" else 1
+        lowest = 0 if what in ("seed", "together") else 1
         for number in numbers:
             if isinstance(number, bool) or not isinstance(number, Integral) or number < lowest:
-                kind = "an integer, 0 or more" if what == "seed" else "a positive integer"
+                kind = "a positive integer" if lowest else "an integer, 0 or more"
                 raise ValueError(f"{what} must be {kind}, got {number!r}")
+    for what, function in {"build": build, "corruptor": corruptor}.items():
+        if not callable(function) or (what == "build" and isinstance(function, nn.Module)):
+            got = repr(function) if isinstance(function, str) else f"a {type(function).__name__}"
+            raise ValueError(f"{what} must be a function (help(latent_sweep)), got {got}")
     if isinstance(lr, bool) or not isinstance(lr, Real) or not float(lr) > 0:
         raise ValueError(f"lr, the learning rate, must be a positive number, got {lr!r}")
     epochs, batch_size, lr = int(epochs), int(batch_size), float(lr)
     dims = sorted({int(dim) for dim in whole["latent dimension"]}, reverse=True)
     seeds = sorted({int(seed) for seed in whole["seed"]})
+    if isinstance(datasets, Tensor):
+        raise ValueError(
+            "datasets must be names or name -> (train, validation, test), got a Tensor"
+        )
     names = [datasets] if isinstance(datasets, str) else list(datasets)
     if not (dims and seeds and names):
         raise ValueError("a sweep needs at least one latent dimension, one seed and one data set")
@@ -157,17 +166,32 @@ def summary(table: pd.DataFrame, column: str = "validation_error") -> pd.DataFra
     ).reset_index()
 
 
-def shipped(dataset: str) -> pd.DataFrame:
+def shipped(dataset: str, epochs: int | None = None) -> pd.DataFrame:
     """The sweep that comes with the course, for "FashionMNIST" or "MNIST".
 
-    It was made on the full data, with ten latent dimensions; columns as in `latent_sweep`.
+    It was made on the full data, with ten latent dimensions, three times: each budget has twice the
+    epochs of the one before. Columns as in `latent_sweep`.
+
+    Args:
+        epochs: the budget; the longest if it is not named.
+
+    Raises:
+        ValueError: a data set or a budget that the table does not hold.
     """
     file = Path(__file__).with_name("tables") / "latent_sweep.csv"
     table = pd.read_csv(file, keep_default_na=False)
     if dataset not in set(table["dataset"]):
         there = ", ".join(sorted(set(table["dataset"])))
         raise ValueError(f"the shipped sweep holds {there}, not {dataset!r}")
-    return table[table["dataset"] == dataset].reset_index(drop=True)
+    table = table[table["dataset"] == dataset]
+    budgets = sorted(set(table["epochs"]))
+    if (epochs := budgets[-1] if epochs is None else epochs) not in budgets:
+        raise ValueError(f"the shipped sweep has budgets of {budgets} epochs, not {epochs}")
+    return table[table["epochs"] == epochs].reset_index(drop=True)
+
+
+def _list(numbers: int | Iterable[int]) -> list[int]:
+    return list(numbers) if isinstance(numbers, Iterable) else [numbers]
 
 
 def _splits(name: str, datasets: Any) -> list[Tensor]:
@@ -176,7 +200,16 @@ def _splits(name: str, datasets: Any) -> list[Tensor]:
         splits = datasets[name]
     else:
         splits = [load_images(name, split) for split in SPLITS]
-    return [getattr(split, "images", split).contiguous() for split in splits]
+    if len(splits) != len(SPLITS):
+        raise ValueError(f"{name}: expected (train, validation, test), got {len(splits)} sets")
+    images = [getattr(split, "images", split) for split in splits]
+    for one in images:
+        if not isinstance(one, Tensor):
+            raise ValueError(
+                f"{name}: expected image sets or tensors, got a {type(one).__name__}; "
+                "torch.from_numpy and torch.stack make tensors"
+            )
+    return [one.contiguous() for one in images]
 
 
 def _cost(run: dict[str, Any]) -> int:
@@ -192,11 +225,12 @@ def _bar(wanted: bool | None, total: int) -> tqdm:
 def _train(block: kept.Block, build: Any, corruptor: Any, splits: list[Tensor]) -> list[dict]:
     """Train models side by side: one row for each."""
     train, validation, test = splits
-    first, halfway, models = block[0][0], list[float](), []
+    first, models = block[0][0], []
     for run, _ in block:
         torch.manual_seed(run["seed"])
         models.append(build(run["latent_dim"]))
-    damaged = {id(images): _corrupted(corruptor, images) for images in (validation, test)}
+    seen = train[: len(validation)]
+    damaged = {id(images): _corrupted(corruptor, images) for images in (seen, validation, test)}
 
     def error(model: nn.Module, images: Tensor) -> float:
         return metrics.reconstruction_error(model, images, damaged[id(images)])
@@ -205,10 +239,6 @@ def _train(block: kept.Block, build: Any, corruptor: Any, splits: list[Tensor]) 
         # Corrupted once for all models. Adam treats each weight by itself: none feels the others.
         corrupted = corruptor(images)
         return sum(F.mse_loss(model(corrupted), images) for model in together)
-
-    def at_half_time(together: Any, history: Any) -> None:
-        if len(history) == (first["epochs"] + 1) // 2:
-            halfway.extend(error(model, validation) for model in together)
 
     start = time.perf_counter()
     history = fit(
@@ -220,20 +250,19 @@ def _train(block: kept.Block, build: Any, corruptor: Any, splits: list[Tensor]) 
         lr=first["lr"],
         seed=first["seed"],
         schedule=lambda optimizer: CosineAnnealingLR(optimizer, first["epochs"]),
-        on_epoch=at_half_time,
         progress=False,
     )
     if history.stopped:
         raise KeyboardInterrupt  # fit stops cleanly, but a run that is not finished is no result
     seconds = (time.perf_counter() - start) / len(block)
     rows = []
-    for (run, _), model, half in zip(block, models, halfway):
+    for (run, _), model in zip(block, models):
         codes = metrics.apply_in_batches(model[0], damaged[id(validation)])
         results = {
             "validation_error": error(model, validation),
             "test_error": error(model, test),
             "clean_error": metrics.reconstruction_error(model, test),
-            "halfway_error": half,
+            "train_error": error(model, seen),
             "psnr": metrics.psnr(error(model, test)),
             "dead_units": int((codes == 0).all(0).sum()),
             "seconds": round(seconds, 2),

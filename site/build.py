@@ -44,7 +44,7 @@ FIGURES = {  # moving figure: (notebook, what its code cell must hold, its stati
     "map": ("notebooks/07_dimensionality_reduction.ipynb", "widgets.latent_map(", True),
     "sheet": ("notebooks/08_variational.ipynb", "imshow(sheet", False),
 }
-BADGE = re.compile(r"\[!\[Open In Colab\]\([^)]*\)\]\(([^)]*)\)")
+BADGES = re.compile(r"\[!\[Open In Colab\]\(.*?\)\]\((.*?)\) \[!\[.*?\]\(.*?\)\]\((.*?)\)")
 LINK = re.compile(
     r'(\]\(|<a [^>]*?href="|<img [^>]*?src="|^\[[^\]]+\]: )([^)"\s#]+)(#[^)"\s]*)?', re.M
 )
@@ -174,8 +174,10 @@ class Pages:
                 text,
             )
         text = LINK.sub(self.link(page), TERM.sub(self.term(page), text))
-        colab = fragment("colab", self.translate, name=Path(page).name)
-        return BADGE.sub(lambda match: colab.replace("{colab}", match.group(1)), text)
+        ways = lambda match: fragment(
+            "ways", self.translate, colab=match[1], kaggle=match[2], name=Path(page).name
+        )
+        return BADGES.sub(ways, text)
 
     def notebook(self, page: str) -> str:
         """A notebook with its links, glossary hints, predictions and moving figures."""

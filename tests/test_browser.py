@@ -8,7 +8,6 @@ in build/screenshots.
 import json
 import os
 import re
-import shutil
 import socket
 import statistics
 import subprocess
@@ -27,23 +26,6 @@ SHOTS = ROOT / "build/screenshots"
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 if os.environ.get("COURSE_TESTS") == "all":  # else nbval runs them
     NOTEBOOKS += sorted(ROOT.glob("solutions/*/*.ipynb"))
-BROWSER = next(
-    (
-        found
-        for name in ("chromium", "chromium-browser", "google-chrome")
-        if (found := shutil.which(name))
-    ),
-    None,
-)
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 HANGS = 3_600_000  # milliseconds: no test waits for a busy machine in vain
 WINDOW = {"width": 1400, "height": 1000}
 TALLEST = 16_000  # the browser draws no larger picture
@@ -55,21 +37,6 @@ SETTINGS = {
     },  # keep all cells in the page, so that each can be looked at
     "docmanager-extension/plugin": {"autosave": False},
 }
-
-
-@pytest.fixture(scope="session")
-def browser():
-    if BROWSER is None:
-        message = "no chromium on this machine (Debian: apt-get install chromium)"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")
@@ -254,12 +221,12 @@ def has_widgets(nb: nbformat.NotebookNode) -> bool:
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_notebook_runs_in_jupyterlab(browser, lab, notebook):
+def test_notebook_runs_in_jupyterlab(chromium, lab, notebook):
     work, address = lab
     nb = without_outputs(notebook)
     name = f"{notebook.parent.name}_{notebook.name}"
     nbformat.write(nb, work / name)
-    page = browser.new_page(viewport=WINDOW)
+    page = chromium.new_page(viewport=WINDOW)
     try:
         page.goto(f"{address}/lab/tree/{name}?reset&token=course")
         page.locator("#jp-bottom-panel", has_text="| Idle").wait_for(timeout=HANGS)
@@ -324,12 +291,12 @@ def answer_in(notebook: Path, name: str, marks: str) -> str:
     return re.sub(r" *### (BEGIN|END) SOLUTION\n?", "", cell.source)
 
 
-def test_a_learner_goes_from_make_lab_over_lesson_3_to_exercise_3(browser, lab):
+def test_a_learner_goes_from_make_lab_over_lesson_3_to_exercise_3(chromium, lab):
     """The learner's own copies: no outputs yet, lines to write, a stop, a task, a check."""
     work, address = lab
     lesson, exercise = "03_denoising.ipynb", "exercises/03_denoising/03_denoising.ipynb"
     my_course.hand_out(work / "my-course")
-    page = browser.new_page(viewport=WINDOW)
+    page = chromium.new_page(viewport=WINDOW)
     try:
         page.goto(f"{address}/lab/tree/my-course/notebooks/{lesson}?reset&token=course")
         page.locator("#jp-bottom-panel", has_text="| Idle").wait_for(timeout=HANGS)

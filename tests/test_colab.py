@@ -1,5 +1,5 @@
 """A rehearsal of Colab: a fresh environment with torch and a `google.colab` module, an empty
-folder, only the notebook's file.
+folder, only the notebook's file. Kaggle differs in how it is known, and in its network.
 
 The package comes from clones of this repository in place of the public address (so what is
 committed is tested): one without tags, and one with the version's tag on an older state. The
@@ -171,6 +171,7 @@ def missing(address: str) -> str:
     ("trouble", "sentence"),
     [
         ("no network", r"The course cannot be reached: check the network, run this cell again\."),
+        ("Kaggle's switch", r"Switch Internet on in Kaggle's panel at the right, run this cell ag"),
         ("no git", r"This machine has no git: install it, run this cell again\."),
         ("no pip", r"This Python has no pip\. \(No module named pip\)"),
         ("managed", r"The course's package could not be installed\. \(error: externally-managed"),
@@ -179,8 +180,10 @@ def missing(address: str) -> str:
 def test_each_trouble_has_its_sentence(colab, repositories, tmp_path, trouble, sentence):
     environment = dict(os.environ)
     address = repositories["tagged"]
-    if trouble == "no network":
+    if trouble in ("no network", "Kaggle's switch"):
         address = (tmp_path / "nowhere").as_uri()
+    if trouble == "Kaggle's switch":
+        environment["KAGGLE_KERNEL_RUN_TYPE"] = "Interactive"
     if trouble == "no git":
         environment["PATH"] = str(tmp_path)
     if trouble in PIP:
@@ -196,15 +199,21 @@ def test_each_trouble_has_its_sentence(colab, repositories, tmp_path, trouble, s
     assert re.match(sentence, last), last
 
 
-def test_outside_colab_nothing_is_installed(repositories):
-    program = missing(repositories["tagged"])
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+@pytest.mark.parametrize("kaggle", [False, True])
+def test_outside_colab_and_kaggle_nothing_is_installed(tmp_path, kaggle):
+    """Where it is to be installed it fails here, since there is no course at the address."""
+    program = missing((tmp_path / "nowhere").as_uri())
+    environment = {**os.environ, **({"KAGGLE_KERNEL_RUN_TYPE": "Batch"} if kaggle else {})}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout) == (int(kaggle), "")
+    assert ("Switch Internet on" in done.stderr) == kaggle
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_badge_points_to_the_notebooks_own_file(notebook):
+def test_badges_point_to_the_notebooks_own_file(notebook):
     slug = build.address().split("://", 1)[1].split("/", 1)[1]
-    path = notebook.relative_to(ROOT).as_posix()
-    badge = f"(https://colab.research.google.com/github/{slug}/blob/main/{path})"
-    assert badge in nbformat.read(notebook, as_version=4).cells[0].source
+    path, opening = notebook.relative_to(ROOT).as_posix(), nbformat.read(notebook, 4).cells[0]
+    assert f"(https://colab.research.google.com/github/{slug}/blob/main/{path})" in opening.source
+    kaggle = "https://kaggle.com/kernels/welcome?src="
+    assert f"({kaggle}{build.address()}/blob/main/{path})" in opening.source

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from torchvision import datasets
 
 from course_utils import data
@@ -259,6 +260,10 @@ class Handler(BaseHTTPRequestHandler):
             self.server.keep_waiting()
         if behaviour == "missing":
             return self.send_error(404)
+        if behaviour == "circling":
+            self.send_response(302)
+            self.send_header("Location", self.path)
+            return self.end_headers()
         if behaviour == "swapped":
             content = gzip.compress(self.server.files["MNIST"][file.removesuffix(".gz")])
         if behaviour == "garbage":
@@ -402,6 +407,13 @@ def test_without_a_good_mirror_one_line_says_why_and_the_sample_is_used(
     assert load_images("FashionMNIST", "train").source == "full"  # but later it does
 
 
+def test_a_redirection_that_goes_round_is_told_in_one_line(server, monkeypatch, capsys):
+    use(monkeypatch, server.mirror("FashionMNIST", "circling"))
+    assert load_images("FashionMNIST", "test").source == "sample"
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3 and "infinite loop" in lines[1]
+
+
 def test_without_a_network_each_data_set_is_tried_once(server, monkeypatch):
     tried = []
     real = download.urlopen
@@ -485,6 +497,16 @@ def test_of_thirty_processes_one_fetches(server, tmp_path, behaviour, source, mo
     )
     assert sum(server.asked.values()) == most
     assert run.stdout.count("downloading to") == 1
+
+
+def test_who_waits_for_another_process_says_so(server, monkeypatch, tmp_path, capsys):
+    use(monkeypatch, server.mirror("FashionMNIST"))
+    raw(tmp_path).mkdir(parents=True)
+    other = FileLock(tmp_path / "cache/FashionMNIST/lock", thread_local=False)
+    other.acquire()
+    threading.Timer(0.6, other.release).start()
+    assert load_images("FashionMNIST", "test").source == "full"
+    assert "another process is fetching it; waiting" in capsys.readouterr().out
 
 
 # --- spoilt files, odd folders

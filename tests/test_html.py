@@ -1,9 +1,7 @@
 """Every lesson as plain HTML, by nbconvert's default: words for each picture, nothing that scrolls
 sideways, no serious accessibility fault. Needs Debian's `chromium`."""
 
-import os
 import re
-import shutil
 from pathlib import Path
 
 import axe_playwright_python.base as axe
@@ -11,9 +9,6 @@ import pytest
 from nbconvert import HTMLExporter
 
 ROOT = Path(__file__).resolve().parents[1]
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 WAITING = ("06",)  # still to get its drawing
 NOTEBOOKS = [
     path for path in sorted(ROOT.glob("notebooks/*.ipynb")) if not path.name.startswith(WAITING)
@@ -25,19 +20,6 @@ WORDLESS = """() => [...document.querySelectorAll(".jp-RenderedImage img")].filt
     const area = image.closest(".jp-OutputArea");
     return !area.querySelector(".jp-RenderedMarkdown")?.innerText.trim();
 }).length"""
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    if CHROMIUM is None:
-        message = "no chromium on this machine (Debian: apt-get install chromium)"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def opened(chromium, notebook, theme, folder):

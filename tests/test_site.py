@@ -11,7 +11,6 @@ import importlib.util
 import json
 import os
 import re
-import shutil
 import sys
 import threading
 from pathlib import Path
@@ -24,10 +23,6 @@ import torch
 from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parents[1]
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 NARROW = {"width": 390, "height": 800}
 CLOSE = 1e-3  # between the page's numbers and torch's
 
@@ -62,19 +57,6 @@ def soups(pages):
         for name, path in pages.items()
         if "webpack-macros" not in name
     }
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    if CHROMIUM is None:
-        message = "no chromium on this machine (Debian: apt-get install chromium)"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")
@@ -188,10 +170,14 @@ def test_every_link_and_anchor_leads_somewhere(site, soups):
 
 
 def test_outside_links_lead_to_the_course_or_to_known_hosts(soups):
-    known = (builder.address(), "https://colab.research.google.com/github/", "https://pytorch.org/")
+    colab, kaggle = "https://colab.research.google.com/github/", "https://kaggle.com/kernels/"
+    known = (builder.address(), colab, kaggle, "https://pytorch.org/")
     for name, soup in soups.items():
         for tag in soup.select("article a[href^=http]"):
             assert tag["href"].startswith(known), (name, tag["href"])
+        if name.startswith(("notebooks/", "exercises/")):
+            ways = [tag["href"] for tag in soup.select(".ways a")]
+            assert len(ways) == 3 and all(way.endswith(f"{Path(name).stem}.ipynb") for way in ways)
 
 
 def test_all_notebooks_and_texts_are_there_and_solutions_only_for_a_teacher(soups):

@@ -289,6 +289,12 @@ NORMED = lambda: nn.Sequential(
     [
         ({"data": [IMAGES] * 3}, "got a list of 3; torch.stack"),
         ({"data": (IMAGES, LABELS, LABELS)}, "got a tuple of 3"),
+        ({"data": [IMAGES[0], IMAGES[1]]}, "got a list of 2; torch.stack"),
+        ({"data": {"images": IMAGES}}, "got a dict"),
+        ({"loss": nn.MSELoss()}, r"a function loss\(model, images, labels\).* got a MSELoss"),
+        ({"loss": F.mse_loss}, r"a function loss\(model, images, labels\).* got a function"),
+        ({"loss": "mse"}, "got 'mse'"),
+        ({"device": "gpu"}, "device must be .* got 'gpu'"),
         ({"data": IMAGES.double()}, r"float64 and the model's weights .*say images\.float\(\)"),
         ({"data": IMAGES[0]}, r"single image; images\.unsqueeze\(0\)"),
         ({"data": (IMAGES, LABELS.int()), "loss": step_of}, r"int32: say labels\.long\(\)"),
@@ -310,6 +316,17 @@ def test_raw_errors_have_become_words(how, words):
     model = fresh(how.pop("build", BUILDS["dense"]))
     with pytest.raises(ValueError, match=words):
         training.fit(model, how.pop("data", IMAGES), **{"epochs": 1} | how)
+
+
+def test_an_optimizer_of_a_model_of_which_a_part_was_rebuilt_is_refused():
+    """The new part would stay as it is. To train a part alone, freeze the other."""
+    model = fresh()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    model[1] = fresh()[1]
+    with pytest.raises(ValueError, match="lacks 1.linear.weight, 1.linear.bias .* built before"):
+        training.fit(model, IMAGES, epochs=1, optimizer=optimizer)
+    only = torch.optim.SGD(model[0].parameters(), 0.1)
+    assert len(training.fit(model, IMAGES, epochs=1, optimizer=only)) == 1
 
 
 def test_a_made_scheduler_is_refused_and_numpys_numbers_are_numbers():

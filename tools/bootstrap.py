@@ -1,12 +1,14 @@
-"""The cell that follows every notebook's opening: in Colab it fetches the course's package."""
+"""The cell that follows every notebook's opening: in Colab and on Kaggle it fetches the course's
+package."""
 
 BOOTSTRAP = """\
-# @title Run this first: in Colab it fetches the course's package
+# @title Run this first: in Colab and on Kaggle it fetches the course's package
 # It takes the version that this notebook was made for and changes no package that is
 # already there. Anywhere else it only imports it.
 import importlib.util, os, shutil, subprocess, sys, tempfile
 
-if "google.colab" in sys.modules and not importlib.util.find_spec("course_utils"):
+hosted = "google.colab" in sys.modules or "KAGGLE_KERNEL_RUN_TYPE" in os.environ
+if hosted and not importlib.util.find_spec("course_utils"):
     course, tag = "{address}", "v{version}"
 
     def run(trouble, *command):
@@ -22,6 +24,8 @@ if "google.colab" in sys.modules and not importlib.util.find_spec("course_utils"
         raise SystemExit("This machine has no git: install it, run this cell again.")
     os.environ["GIT_TERMINAL_PROMPT"] = "0"  # an address that is wrong asks no password
     trouble = "The course cannot be reached: check the network, run this cell again."
+    if "KAGGLE_KERNEL_RUN_TYPE" in os.environ:  # there it is off until one asks for it
+        trouble = "Switch Internet on in Kaggle's panel at the right, run this cell again."
     if run(trouble, "git", "ls-remote", course, f"refs/tags/{tag}"):
         source = f"git+{course}@{tag}"
     else:

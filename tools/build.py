@@ -42,7 +42,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SECONDS_PER_CELL = 1200
 TO_MOVE = "(Run this cell in JupyterLab or Colab to move the controls.)"
 
-BADGE = "[![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{slug}/blob/main/{path})"
+COLAB = "[![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/{slug}/blob/main/{path})"
+KAGGLE = "[![Open In Kaggle](https://kaggle.com/static/images/open-in-kaggle.svg)](https://kaggle.com/kernels/welcome?src={address}/blob/main/{path})"
 
 
 def address() -> str:
@@ -127,8 +128,8 @@ def digest(cell: nbformat.NotebookNode) -> str:
 
 
 def assemble(source: Path, notebook: Path) -> nbformat.NotebookNode:
-    """The notebook without outputs: the source's cells, the badge under the title, the bootstrap
-    cell, stable ids."""
+    """The notebook without outputs: the source's cells, the badges under the title, the
+    bootstrap cell, stable ids."""
     nb = jupytext.read(source, fmt="py:percent")
     opening = nb.cells[0]
     if opening.cell_type != "markdown" or not opening.source.startswith("# "):
@@ -144,8 +145,9 @@ def assemble(source: Path, notebook: Path) -> nbformat.NotebookNode:
     if path.parts[0] == "solutions":
         path = Path("exercises", *path.parts[1:])  # in Colab a reader opens the exercise
     title, _, rest = opening.source.partition("\n")
-    badge = BADGE.format(slug=address().split("://", 1)[1].split("/", 1)[1], path=path.as_posix())
-    opening.source = f"{title}\n\n{badge}\n{rest}".rstrip()
+    slug = address().split("://", 1)[1].split("/", 1)[1]
+    badges = f"{COLAB} {KAGGLE}".format(slug=slug, address=address(), path=path.as_posix())
+    opening.source = f"{title}\n\n{badges}\n{rest}".rstrip()
     fetch = nbformat.v4.new_code_cell(bootstrap(address(), version()), metadata={**FOLDED})
     nb.cells.insert(1, fetch)
     seen: dict[str, int] = {}

@@ -24,7 +24,8 @@ def pair(name: str, data: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     if hasattr(data, "images"):
         images, labels = data.images, data.labels
     elif isinstance(data, (tuple, list)):
-        if len(data) != 2:
+        many = len(data) == 2 and getattr(data[1], "ndim", 1) > 2  # two images, no labels
+        if len(data) != 2 or many:
             raise ValueError(
                 f"{name}: expected images, a pair (images, labels) or an image set, got a "
                 f"{type(data).__name__} of {len(data)}; torch.stack makes one tensor of many"
@@ -72,6 +73,7 @@ def pair(name: str, data: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
 
 def check_settings(
     model: nn.Module,
+    loss: Any,
     optimizer: Any,
     schedule: Any,
     epochs: Any,
@@ -82,6 +84,12 @@ def check_settings(
     """A ValueError where a setting cannot work."""
     if not isinstance(model, nn.Module):
         raise ValueError(f"model must be an nn.Module, got {_kind(model)}")
+    if not callable(loss) or str(getattr(loss, "__module__", "")).startswith("torch."):
+        raise ValueError(
+            "loss must be a function loss(model, images, labels) that returns one number, "
+            "lambda model, images, labels: F.mse_loss(model(images), images) for instance, "
+            f"got {_kind(loss)}"
+        )
     for name, number in {"epochs": epochs, "batch_size": batch_size, "seed": seed}.items():
         lowest = 0 if name == "seed" else 1
         if isinstance(number, bool) or not isinstance(number, Integral) or number < lowest:
@@ -100,10 +108,17 @@ def check_settings(
                 f"got {_kind(optimizer)}"
             )
         theirs = {id(p) for group in optimizer.param_groups for p in group["params"]}
-        if not any(id(p) in theirs for p in model.parameters() if p.requires_grad):
+        learning = {n: id(p) for n, p in model.named_parameters() if p.requires_grad}
+        lacks = [name for name, number in learning.items() if number not in theirs]
+        if len(lacks) == len(learning):
             raise ValueError(
                 "the optimizer holds no parameter of this model, so nothing would be learned: it "
                 "belongs to a model that was built before; make the optimizer anew"
+            )
+        if lacks and theirs - {id(p) for p in model.parameters()}:
+            raise ValueError(
+                f"the optimizer lacks {', '.join(lacks)} and holds what is no part of this model: "
+                "a part of it that was built before? Make the optimizer anew"
             )
     if schedule is not None and not callable(schedule):
         raise ValueError(

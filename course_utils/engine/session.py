@@ -52,7 +52,7 @@ class Session:
         checkpoint: str | Path | None,
         progress: bool | None,
     ):
-        preflight.check_settings(model, optimizer, schedule, epochs, batch_size, lr, seed)
+        preflight.check_settings(model, loss, optimizer, schedule, epochs, batch_size, lr, seed)
         self.model, self.loss, self.history, self.seed = model, loss, history, int(seed)
         self.epochs, self.batch_size, lr = int(epochs), int(batch_size), float(lr)
         weights = next(model.parameters())

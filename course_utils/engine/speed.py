@@ -16,7 +16,10 @@ from torch import nn
 
 
 def choose_device(wanted: str | torch.device | None) -> torch.device:
-    """What was asked for, else CUDA, else MPS, else the CPU."""
+    """What was asked for, else CUDA, else MPS, else the CPU.
+
+    Raises ValueError where there is no such device.
+    """
     found = (
         "cuda"
         if torch.cuda.is_available()
@@ -24,6 +27,13 @@ def choose_device(wanted: str | torch.device | None) -> torch.device:
         if torch.backends.mps.is_available()
         else "cpu"
     )
+    try:
+        torch.empty(0, device=wanted or found)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise ValueError(
+            f"device must be one that this machine has, {found!r} for instance, got {wanted!r} "
+            f"({str(error).splitlines()[0]})"
+        ) from error
     return torch.device(wanted or found)
 
 

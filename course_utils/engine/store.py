@@ -10,7 +10,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -57,9 +57,11 @@ def read(file: Path | None) -> dict[str, Any] | None:
 
     A damaged one is set aside, with a warning.
     """
-    if file is None or not file.exists():
+    if file is None:
         return None
     try:
+        if not file.exists():
+            return None
         row = json.loads(file.read_text(encoding="utf-8"))
         if isinstance(row, dict) and "test_error" in row:
             return row
@@ -86,7 +88,8 @@ def write(file: Path, row: dict[str, Any]) -> None:
             os.fsync(opened_part.fileno())
         os.replace(part, file)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         warnings.warn(
             f"{file} could not be written ({error}); the sweep goes on without it", stacklevel=2
         )
@@ -96,8 +99,22 @@ def write(file: Path, row: dict[str, Any]) -> None:
 def shared_folder(store: str | Path | None) -> Iterator[str]:
     """A folder for the images that processes share, in the store if there is one.
 
-    It is held by a lock, which ends with its process: what killed sweeps have left is removed.
+    It is held by a lock, which ends with its process: what killed sweeps have left is removed. Of a
+    store that cannot be written a warning says so, and the folder is a temporary one.
     """
+    try:
+        made = _made_folder(store)
+    except OSError as error:
+        warnings.warn(
+            f"the store {store} cannot be used ({error}); the sweep goes on without it",
+            stacklevel=4,
+        )
+        made = _made_folder(None)
+    with made as folder, FileLock(Path(folder) / "lock"):
+        yield folder
+
+
+def _made_folder(store: str | Path | None) -> tempfile.TemporaryDirectory:
     if store is not None:
         Path(store).mkdir(parents=True, exist_ok=True)
         for old in filter(_is_old, Path(store).glob("images-*")):
@@ -109,9 +126,7 @@ def shared_folder(store: str | Path | None) -> Iterator[str]:
                 pass  # in use
         for part in filter(_is_old, Path(store).glob("*.part")):
             part.unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory("", "images-", store, ignore_cleanup_errors=True) as folder:
-        with FileLock(Path(folder) / "lock"):
-            yield folder
+    return tempfile.TemporaryDirectory("", "images-", store, ignore_cleanup_errors=True)
 
 
 def _is_old(path: Path) -> bool:
