@@ -10,6 +10,7 @@ alphabets, in Moodle zips.
 from __future__ import annotations
 
 import csv
+import json
 import os
 import resource
 import shutil
@@ -72,7 +73,7 @@ def command(*arguments: object) -> list[str]:
 
 
 def graded(*arguments: object, **how) -> tuple[float, float]:
-    """Wall and processor seconds, all processes counted."""
+    """Wall seconds, and the processor seconds of the grader's own processes."""
 
     def spent() -> float:
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -81,6 +82,13 @@ def graded(*arguments: object, **how) -> tuple[float, float]:
     start, before = time.monotonic(), spent()
     subprocess.run(command(*arguments), check=True, **how)
     return time.monotonic() - start, spent() - before
+
+
+def in_boxes() -> float:
+    """Processor seconds that the boxes took in all, as they were measured for the limits."""
+    results = [json.loads(path.read_text()) for path in (OUT / "results").glob("*.json")]
+    return sum(seconds for result in results for what, seconds in result["spent"].items()
+               if what != "cell")  # fmt: skip
 
 
 def rows() -> dict[tuple[str, str], dict]:
@@ -159,10 +167,11 @@ def killed_half_way(source: Path, students: Class) -> str:
 def main() -> int:
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
+    load = os.getloadavg()[0]
     first, second, quiet = chosen(ONE), chosen(TWO), {"stdout": subprocess.DEVNULL}
     one = write_zip("Exercise 1, submissions.zip", first)
     seconds, spent = graded(one, "--due", DUE)
-    wrong = unexpected(first)
+    boxes, wrong = in_boxes(), unexpected(first)
     before = (OUT / "grades.csv").read_bytes()
     again, _ = graded(one, **quiet)
     same = (OUT / "grades.csv").read_bytes() == before
@@ -199,12 +208,13 @@ def main() -> int:
         "",
         f"{len(first)} submissions of exercise 1 ({kinds}) and {len(second)} of exercise 3, made "
         f"and graded by `python -m grading.dry_run` on {date.today().isoformat()}, "
-        f"{sandbox.processors()} cores.",
+        f"{sandbox.processors()} cores (load at the start: {load:.1f}).",
         "",
         "| | |",
         "|---|---|",
         f"| exercise 1, with the check of the grader | {seconds:.0f} s, "
-        f"{seconds / len(first):.1f} s a submission; {spent:.0f} s of processor time |",
+        f"{seconds / len(first):.1f} s a submission; processor time: "
+        f"{spent:.0f} s of the grader, {boxes:.0f} s in the boxes |",
         f"| the same command again | {again:.0f} s, `grades.csv` "
         f"{'the same, byte for byte' if same else 'DIFFERS'} |",
         f"| exercise 3, killed half-way (SIGKILL) | {kill} |",

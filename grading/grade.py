@@ -28,8 +28,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-import torch
-
 from course_utils.engine import asking
 from course_utils.engine.asking import Question, Wrong
 from grading import assemble, collect, exports, judging, report, sandbox, sheets
@@ -161,6 +159,8 @@ def grade(
         return max(seconds, limits.as_reference * took.get(name, 0.0))
 
     start = time.monotonic()
+    import torch  # after course_utils, which sets how its threads wait
+
     torch.set_num_threads(1)
     result = Result(submission.student, submission.exercise, "graded")
     template = assemble.exercise_cells(exercise_path(submission.exercise))
