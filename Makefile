@@ -6,6 +6,7 @@ PY := $(VENV)/bin/python
 export PATH := $(abspath $(VENV)/bin):$(PATH)
 export JUPYTER_PREFER_ENV_PATH := 1
 export OMP_WAIT_POLICY ?= PASSIVE
+export OPENBLAS_NUM_THREADS ?= 1
 ifdef COURSE_DATA
 export COURSE_DATA := $(if $(wildcard $(COURSE_DATA)),$(abspath $(COURSE_DATA)),$(COURSE_DATA))
 endif

@@ -93,10 +93,13 @@ def inputs(exercise: str, question: str, secret: str) -> tuple[dict, dict]:
     return given, found.expected(given)
 
 
-def ask(box: sandbox.Box, question: Question, given: dict, seed: int, seconds: float) -> list[dict]:
-    """Put one question to the student's process.
+@contextlib.contextmanager
+def begun(box: sandbox.Box, question: Question, seed: int, seconds: float, **start):
+    """Begin one question in the student's process, from what is given or from the ``state`` that
+    was left by another one. Yields what it left, and a function that asks one step.
 
     Raises:
+        Wrong: the student's code failed.
         TimeoutError: no answer in time.
         sandbox.BoxEnded: the box is gone.
     """
@@ -127,18 +130,33 @@ def ask(box: sandbox.Box, question: Question, given: dict, seed: int, seconds: f
         return judging.unpack(message)
 
     ended: list[bool] = []
-    source = judging.source_of(question)
-    box.send({"source": source, "given": judging.pack(given), "seed": seed, "seconds": seconds})
+    apart = question.apart and "state" not in start
+    about = {"source": judging.source_of(question), "seed": seed, "seconds": seconds}
+    box.send({**about, "apart": apart, **start})
     if (message := reply())["kind"] != "prepared":
-        wrong = Wrong(str(message.get("text") or "your code ended the process")[:TOLD])
         if message["kind"] != "ended":
             until("ended")
-        return [asking.NoAnswer(wrong) for _ in question.ask]
-    answers = asking.put(question, given, ask_one)
+        raise Wrong(str(message.get("text") or "your code ended the process")[:TOLD])
+    yield str(message.get("state")), ask_one
     if not ended:
         box.send({"done": True})
         until("ended")
-    return answers
+
+
+def ask(box: sandbox.Box, question: Question, given: dict, *how) -> list[dict] | str:
+    """Put one question: its answers, or what was left for boxes of their own."""
+    with begun(box, question, *how, given=judging.pack(given)) as (left, ask_one):
+        return left if question.apart else asking.put(question, given, ask_one)
+
+
+def ask_apart(new_box, left: str, question: Question, given: dict, *how) -> list[dict]:
+    """Put each step of a question to a box in which nothing else ever ran."""
+
+    def ask_one(function, asked: dict) -> dict:
+        with new_box([]) as box, begun(box, question, *how, state=left) as (_, ask_one):
+            return {**ask_one(function, asked), "bytes": len(left) * 3 // 4}
+
+    return asking.put(question, given, ask_one)
 
 
 def grade(
@@ -191,28 +209,56 @@ def grade(
     # seeds the students' own draws; it says nothing of the secret
     seed = int(hashlib.sha256(f"{secret}/students".encode()).hexdigest()[:6], 16)
     late, places = [], {str(number) for number, _ in code}
-    try:
+    in_all, one = most("cells", limits.seconds), most("cell", limits.cell_seconds)
+    job = {
+        "limits": {},
+        "seconds": in_all,
+        "cell_seconds": one,
+        "cells": [{"key": str(number), "source": cell.source} for number, cell in code],
+    }
+
+    @contextlib.contextmanager
+    def new_box(cells: list[dict]) -> Iterator[sandbox.Box]:
         with (
             tempfile.TemporaryDirectory() as scratch,
             sandbox.Box(bwrap, limits, Path(scratch)) as box,
         ):
-            in_all = most("cells", limits.seconds)
-            one = most("cell", limits.cell_seconds)
-            box.send(
-                {
-                    "limits": box.rlimits() if bwrap else {},
-                    "seconds": in_all,
-                    "cell_seconds": one,
-                    "cells": [{"key": str(number), "source": cell.source} for number, cell in code],
-                }
-            )
+            box.send({**job, "cells": cells, "limits": box.rlimits() if bwrap else {}})
             try:
                 box.receive(most("start", limits.start_seconds))  # the box is ready
+                if not cells:
+                    box.receive(limits.grace_seconds)
             except sandbox.BoxEnded as ended:  # no line of a student has run yet
                 raise sandbox.BoxEnded("starved", f"the box did not start: {ended}") from None
-            begun = result.spent["start"] = box.clock.look()
+            yield box
+
+    def put(question: Question, ask) -> None:
+        """Points and reasons for one question; ``ask(question, given, seed, seconds)``."""
+        given, expected = inputs(submission.exercise, question.name, secret)
+        seconds = most(question.name, question.seconds)
+        try:
+            answers = ask(question, given, seed, seconds)
+        except TimeoutError as error:
+            result.messages[question.cell] = f"Out of time: {error}."
+            late.append(f"“{report.titles(template)[1][question.cell]}”")
+            return
+        except Wrong as wrong:
+            answers = [asking.NoAnswer(wrong) for _ in question.ask]
+        if isinstance(answers, str):
+            moved.append((question, answers))
+            return
+        verdicts = asking.judge(question, given, answers, expected)
+        result.points[question.cell] = sum(verdict.points for verdict in verdicts)
+        reasons = dict.fromkeys(str(verdict.wrong) for verdict in verdicts if verdict.wrong)
+        if reasons:
+            result.messages[question.cell] = "; ".join(reasons)
+
+    moved: list[tuple[Question, str]] = []  # what they left for boxes of their own
+    try:
+        with new_box(job["cells"]) as box:
+            begun_at = result.spent["start"] = box.clock.look()
             while (message := box.receive(one + limits.grace_seconds))["kind"] != "ran":
-                spent = box.clock.look() - begun
+                spent = box.clock.look() - begun_at
                 if spent > in_all + len(code) * 5 + limits.grace_seconds:
                     raise sandbox.BoxEnded(
                         "timed out", f"the notebook took more than {in_all:.0f} s in all"
@@ -225,7 +271,7 @@ def grade(
                     )
                     if cell["error"] == "OutOfTime":
                         late.append("a cell")
-            result.spent["cells"] = result.spent["cell"] = box.clock.look() - begun
+            result.spent["cells"] = result.spent["cell"] = box.clock.look() - begun_at
             traces = (
                 [str(trace)[:200] for trace in message.get("traces", [])][:5]
                 if isinstance(message.get("traces"), list)
@@ -235,21 +281,11 @@ def grade(
                 result.status = "tampered"
                 result.notes.append(f"For the teacher: {'; '.join(traces)}.")
             for question in questions:
-                given, expected = inputs(submission.exercise, question.name, secret)
-                begun = box.clock.look()
-                seconds = most(question.name, question.seconds)
-                try:
-                    answers = ask(box, question, given, seed, seconds)
-                    result.spent[question.name] = box.clock.look() - begun
-                except TimeoutError as error:
-                    result.messages[question.cell] = f"Out of time: {error}."
-                    late.append(f"“{report.titles(template)[1][question.cell]}”")
-                    continue
-                verdicts = asking.judge(question, given, answers, expected)
-                result.points[question.cell] = sum(verdict.points for verdict in verdicts)
-                reasons = dict.fromkeys(str(verdict.wrong) for verdict in verdicts if verdict.wrong)
-                if reasons:
-                    result.messages[question.cell] = "; ".join(reasons)
+                begun_at = box.clock.look()
+                put(question, functools.partial(ask, box))
+                result.spent[question.name] = box.clock.look() - begun_at
+        for question, left in moved:
+            put(question, functools.partial(ask_apart, new_box, left))
     except sandbox.BoxEnded as ended:
         if ended.reason == "starved":
             result = Result(submission.student, submission.exercise, "not graded", starved=True)

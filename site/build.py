@@ -173,6 +173,13 @@ class Pages:
                 ),
                 text,
             )
+        if page == "lessons/RESULTS.md":  # the name of a test says what is claimed
+            name = re.compile(r"`lessons/(\w+)/test_claims\.py::test_(.*?)`")
+            text = name.sub(lambda m: f"{m[1]}: {m[2]}".replace("_", " "), text)
+            machine = re.compile(r"^(\|.*\|.*\|.*\|) ([^|]+) \| ([^|]+) \|$", re.M)
+            machines = sorted({f"{m[2]}: {m[3]}" for m in machine.finditer(text)} - {"on: with"})
+            text = machine.sub(r"\1", text).replace("|---|---|---|---|---|", "|---|---|---|")
+            text = "\n\n".join([text, *machines])  # once, below the table
         text = LINK.sub(self.link(page), TERM.sub(self.term(page), text))
         ways = lambda match: fragment(
             "ways", self.translate, colab=match[1], kaggle=match[2], name=Path(page).name
@@ -195,6 +202,8 @@ class Pages:
             if pictures:  # myst-nb drops the alternative text that stands with the output
                 alt = " ".join(o.metadata["image/png"]["alt"] for o in pictures)
                 cell.metadata["mystnb"] = {"image": {"alt": self.translate(alt)}}
+            if "=====" in said(cell):  # lines and columns drawn with letters do not wrap
+                tags.append("lines")
             for output in cell.outputs:
                 if "text/markdown" in output.get("data", {}):  # title and caption of a figure
                     output.data["text/markdown"] = self.translate(output.data["text/markdown"])
@@ -223,9 +232,10 @@ class Pages:
             picture = f"pictures/{Path(page).stem}.png"
             if page.startswith("notebooks/") and (ROOT / picture).exists():
                 title = nbformat.read(ROOT / page, as_version=4).cells[0].source.split("\n")[0]
-                alt = html.escape(self.translate(title.strip("# ")), quote=True)
+                title = html.escape(self.translate(title.strip("# ")))
                 link = Path(page).with_suffix(".html").as_posix()
-                items.append(f'<a href="{link}"><img src="{picture}" alt="{alt}" /></a>')
+                image = f'<img src="{picture}" alt="" />'  # the words beside it say the same
+                items.append(f'<a href="{link}">{image}<span>{title}</span></a>')
         return text.replace("{gallery}", raw(f'<div class="gallery">{"".join(items)}</div>'))
 
     def prediction(self, code: str, number: int, page: str, output: str) -> str:

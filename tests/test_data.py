@@ -707,6 +707,13 @@ def test_a_planted_link_in_a_cache_is_not_followed(server, monkeypatch, tmp_path
     assert load_images("FashionMNIST", "train").source == "full" and victim.read_text() == "mine"
 
 
+@pytest.mark.parametrize("tool", ["my_course", "run_tests"])
+def test_a_tool_that_loads_no_data_speaks_to_such_a_console_too(tool):
+    program = f"from tools import {tool}; print('\u05d0 …')"
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+
+
 @pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "ascii"])
 def test_a_console_of_few_letters_gets_other_signs_and_no_error(tmp_path, encoding):
     program = "from course_utils.data import load_images; load_images('MNIST', 'test'); print('✓')"

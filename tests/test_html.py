@@ -9,10 +9,7 @@ import pytest
 from nbconvert import HTMLExporter
 
 ROOT = Path(__file__).resolve().parents[1]
-WAITING = ("06",)  # still to get its drawing
-NOTEBOOKS = [
-    path for path in sorted(ROOT.glob("notebooks/*.ipynb")) if not path.name.startswith(WAITING)
-]
+NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 # What the template chooses for every notebook: pale prompts and comments, links without a line.
 OF_THE_TEMPLATE = [[".jp-InputPrompt"], [".jp-OutputPrompt"], [".highlight"]]
 OPTIONS = {"resultTypes": ["violations"], "rules": {"link-in-text-block": {"enabled": False}}}

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -69,7 +70,9 @@ def test_the_package_works_with_the_oldest_versions_that_it_allows(tmp_path):
     """A second environment with the lowest of each; the package's unit tests run there."""
     uv, python = shutil.which("uv"), tmp_path / "env/bin/python"
     assert uv, "this test needs uv"
-    subprocess.run([uv, "venv", "--quiet", "--python", "3.12", tmp_path / "env"], check=True)
+    subprocess.run(
+        [uv, "venv", "--quiet", "--python", sys.executable, tmp_path / "env"], check=True
+    )
     extras = ",".join(sorted(set(EXTRAS) - {"grading", "site"}))
     packages = ["--editable", f".[{extras}]"]
     how = ["--quiet", "--resolution", "lowest-direct", "--python", python]

@@ -178,9 +178,12 @@ def test_a_moved_folder_is_noticed_and_mended(monkeypatch, tmp_path, capsys):
 
 
 def test_no_registry_then_goes_on(tmp_path):
-    venv = tmp_path / "v"
+    """In a folder whose name the console cannot write."""
+    venv = tmp_path / "\u05d0/v"
+    venv.parent.mkdir()
     failed = set_up(
         venv,
+        PYTHONIOENCODING="cp1252",
         PIP_CONFIG_FILE=os.devnull,
         PIP_INDEX_URL="https://127.0.0.1:9/simple",
         PIP_FIND_LINKS="",

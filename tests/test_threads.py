@@ -50,6 +50,17 @@ def test_the_runtime_takes_it():
     assert "OMP_WAIT_POLICY = 'PASSIVE'" in said
 
 
+@pytest.mark.parametrize("before", ["", "import numpy"])
+@pytest.mark.parametrize("named, threads_", [({}, 1), ({"OPENBLAS_NUM_THREADS": "2"}, 2)])
+def test_numpys_products_take_one_thread_unless_a_number_was_named(before, named, threads_):
+    look = "import threadpoolctl as t; print({p['num_threads'] for p in t.threadpool_info()})"
+    script = f"{before}\nimport course_utils, numpy\n{look}"
+    clean = {name: value for name, value in os.environ.items() if not name.endswith("NUM_THREADS")}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=clean | named, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{{{threads_}}}\n"
+
+
 # how many threads a training takes
 
 

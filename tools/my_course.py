@@ -15,6 +15,8 @@ import os
 import sys
 from pathlib import Path
 
+import course_utils  # noqa: F401  (a console that lacks a letter then shows a number)
+
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = ".handed-out.json"  # path -> digest of the original that was handed out last
 

@@ -23,6 +23,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import course_utils  # noqa: F401  (a console that lacks a letter then shows a number)
+
 ROOT = Path(__file__).resolve().parents[1]
 PYTEST = ["pytest", "-q", "-rs", "-m", "not slow"]
 NBVAL = [

@@ -266,6 +266,9 @@ def main(level):
 
 
 if __name__ == "__main__":
+    for stream in (sys.stdout, sys.stderr):  # a folder's name may have letters that it lacks
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     if len(sys.argv) != 2 or sys.argv[1] not in EXTRAS:
         stop("call it as: python tools/setup_venv.py lab|all")
     try:
