@@ -36,7 +36,7 @@ FIRST = ("Željka", "Đurđa Marija", "Mislav", "נועה", "יעל בת־אל",
 LAST = ("Šarić", "Đokić Novak", "O'Neil", "כהן", "לוי־שרון", "Čačić")
 PARTS = {  # how many of each kind
     "01_dense_autoencoder": {"right": 26, "wrong": 12, "broken": 10, "hostile": 12},
-    "03_denoising": {"right": 8, "wrong": 8},
+    "03_denoising": {"right": 4, "wrong": 4},
 }
 ONE, TWO = PARTS
 DUE, LATE = "2026-11-20", 3  # the last three hand in two days later

@@ -605,7 +605,7 @@ def main() -> int:
     add("--exercise", default="", help="all notebooks are of this exercise, whatever their names")
     add("--moodle", type=Path, help="Moodle's grading worksheet, to be filled in")
     add("--canvas", type=Path, help="Canvas's gradebook export, to be filled in")
-    add("--due", type=due_date, default="", help="due date of what is in this folder or zip")
+    add("--due", type=due_date, help="due date of what is in this folder or zip")
     add("--deduct", type=float, help="percent of all points for each day that it came too late")
     add("--models", action="store_true", help="model answers and rubrics on the feedback pages")
     add("--jobs", type=int, default=0, help="submissions at a time (default: one a processor)")
@@ -646,7 +646,7 @@ def main() -> int:
             only=options.exercise,
             jobs=options.jobs,
             again=options.again,
-            due=options.due,
+            due=options.due or "",
             deduct=options.deduct,
             models=options.models,
             bwrap=bwrap,
