@@ -164,7 +164,14 @@ def case(
     )
 
 
-NONE = (DEAD, PCA)
+HEAVY = """import numpy as np
+torch.set_num_threads(4)
+product = torch.rand(800, 800) @ torch.rand(800, 800)
+kept = np.ones(200_000_000)
+quick = torch.compile(nn.Linear(10, 10))
+quick(product[:, :10])
+
+"""
 CASES = [
     case(
         "syntax error in one answer",
@@ -179,6 +186,11 @@ CASES = [
         (),
         helper_file,
         answers=dead("return [j for j in range(codes.shape[1]) if silent(codes[:, j])]"),
+    ),
+    case(
+        "threads before a fork, a large array kept, torch.compile",
+        (),
+        answers={"dead_units": HEAVY + ANSWERS["dead_units"]},
     ),
     case("every cell twice", (), duplicated),
     case("the empty answer copied below", (), duplicated_old_below),

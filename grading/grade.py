@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import contextlib
 import functools
 import hashlib
 import json
@@ -24,9 +25,8 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
-
-import torch
 
 from course_utils.engine import asking
 from course_utils.engine.asking import Question, Wrong
@@ -93,10 +93,13 @@ def inputs(exercise: str, question: str, secret: str) -> tuple[dict, dict]:
     return given, found.expected(given)
 
 
-def ask(box: sandbox.Box, question: Question, given: dict, seed: int, seconds: float) -> list[dict]:
-    """Put one question to the student's process.
+@contextlib.contextmanager
+def begun(box: sandbox.Box, question: Question, seed: int, seconds: float, **start):
+    """Begin one question in the student's process, from what is given or from the ``state`` that
+    was left by another one. Yields what it left, and a function that asks one step.
 
     Raises:
+        Wrong: the student's code failed.
         TimeoutError: no answer in time.
         sandbox.BoxEnded: the box is gone.
     """
@@ -127,18 +130,33 @@ def ask(box: sandbox.Box, question: Question, given: dict, seed: int, seconds: f
         return judging.unpack(message)
 
     ended: list[bool] = []
-    source = judging.source_of(question)
-    box.send({"source": source, "given": judging.pack(given), "seed": seed, "seconds": seconds})
+    apart = question.apart and "state" not in start
+    about = {"source": judging.source_of(question), "seed": seed, "seconds": seconds}
+    box.send({**about, "apart": apart, **start})
     if (message := reply())["kind"] != "prepared":
-        wrong = Wrong(str(message.get("text") or "your code ended the process")[:TOLD])
         if message["kind"] != "ended":
             until("ended")
-        return [asking.NoAnswer(wrong) for _ in question.ask]
-    answers = asking.put(question, given, ask_one)
+        raise Wrong(str(message.get("text") or "your code ended the process")[:TOLD])
+    yield str(message.get("state")), ask_one
     if not ended:
         box.send({"done": True})
         until("ended")
-    return answers
+
+
+def ask(box: sandbox.Box, question: Question, given: dict, *how) -> list[dict] | str:
+    """Put one question: its answers, or what was left for boxes of their own."""
+    with begun(box, question, *how, given=judging.pack(given)) as (left, ask_one):
+        return left if question.apart else asking.put(question, given, ask_one)
+
+
+def ask_apart(new_box, left: str, question: Question, given: dict, *how) -> list[dict]:
+    """Put each step of a question to a box in which nothing else ever ran."""
+
+    def ask_one(function, asked: dict) -> dict:
+        with new_box([]) as box, begun(box, question, *how, state=left) as (_, ask_one):
+            return {**ask_one(function, asked), "bytes": len(left) * 3 // 4}
+
+    return asking.put(question, given, ask_one)
 
 
 def grade(
@@ -159,6 +177,8 @@ def grade(
         return max(seconds, limits.as_reference * took.get(name, 0.0))
 
     start = time.monotonic()
+    import torch  # after course_utils, which sets how its threads wait
+
     torch.set_num_threads(1)
     result = Result(submission.student, submission.exercise, "graded")
     template = assemble.exercise_cells(exercise_path(submission.exercise))
@@ -189,33 +209,61 @@ def grade(
     # seeds the students' own draws; it says nothing of the secret
     seed = int(hashlib.sha256(f"{secret}/students".encode()).hexdigest()[:6], 16)
     late, places = [], {str(number) for number, _ in code}
-    try:
+    in_all, one = most("cells", limits.seconds), most("cell", limits.cell_seconds)
+    job = {
+        "limits": {},
+        "seconds": in_all,
+        "cell_seconds": one,
+        "cells": [{"key": str(number), "source": cell.source} for number, cell in code],
+    }
+
+    @contextlib.contextmanager
+    def new_box(cells: list[dict]) -> Iterator[sandbox.Box]:
         with (
             tempfile.TemporaryDirectory() as scratch,
             sandbox.Box(bwrap, limits, Path(scratch)) as box,
         ):
-            in_all = most("cells", limits.seconds)
-            one = most("cell", limits.cell_seconds)
-            box.send(
-                {
-                    "limits": box.rlimits() if bwrap else {},
-                    "seconds": in_all,
-                    "cell_seconds": one,
-                    "cells": [{"key": str(number), "source": cell.source} for number, cell in code],
-                }
-            )
+            box.send({**job, "cells": cells, "limits": box.rlimits() if bwrap else {}})
             try:
                 box.receive(most("start", limits.start_seconds))  # the box is ready
+                if not cells:
+                    box.receive(limits.grace_seconds)
             except sandbox.BoxEnded as ended:  # no line of a student has run yet
                 raise sandbox.BoxEnded("starved", f"the box did not start: {ended}") from None
-            begun = result.spent["start"] = box.clock.look()
+            yield box
+
+    def put(question: Question, ask) -> None:
+        """Points and reasons for one question; ``ask(question, given, seed, seconds)``."""
+        given, expected = inputs(submission.exercise, question.name, secret)
+        seconds = most(question.name, question.seconds)
+        try:
+            answers = ask(question, given, seed, seconds)
+        except TimeoutError as error:
+            result.messages[question.cell] = f"Out of time: {error}."
+            late.append(f"“{report.titles(template)[1][question.cell]}”")
+            return
+        except Wrong as wrong:
+            answers = [asking.NoAnswer(wrong) for _ in question.ask]
+        if isinstance(answers, str):
+            moved.append((question, answers))
+            return
+        verdicts = asking.judge(question, given, answers, expected)
+        result.points[question.cell] = sum(verdict.points for verdict in verdicts)
+        reasons = dict.fromkeys(str(verdict.wrong) for verdict in verdicts if verdict.wrong)
+        if reasons:
+            result.messages[question.cell] = "; ".join(reasons)
+
+    moved: list[tuple[Question, str]] = []  # what they left for boxes of their own
+    try:
+        with new_box(job["cells"]) as box:
+            begun_at = result.spent["start"] = box.clock.look()
             while (message := box.receive(one + limits.grace_seconds))["kind"] != "ran":
-                spent = box.clock.look() - begun
+                spent = box.clock.look() - begun_at
                 if spent > in_all + len(code) * 5 + limits.grace_seconds:
                     raise sandbox.BoxEnded(
                         "timed out", f"the notebook took more than {in_all:.0f} s in all"
                     )
-                if message["kind"] == "cell" and message.get("key") in places:
+                if message["kind"] == "cell" and str(message.get("key"))[:9] in places:
                     cell = shown[int(message["key"])]
                     cell["outputs"], cell["error"] = (
                         report.only_known(message.get("outputs")),
@@ -223,7 +271,7 @@ def grade(
                     )
                     if cell["error"] == "OutOfTime":
                         late.append("a cell")
-            result.spent["cells"] = result.spent["cell"] = box.clock.look() - begun
+            result.spent["cells"] = result.spent["cell"] = box.clock.look() - begun_at
             traces = (
                 [str(trace)[:200] for trace in message.get("traces", [])][:5]
                 if isinstance(message.get("traces"), list)
@@ -233,21 +281,11 @@ def grade(
                 result.status = "tampered"
                 result.notes.append(f"For the teacher: {'; '.join(traces)}.")
             for question in questions:
-                given, expected = inputs(submission.exercise, question.name, secret)
-                begun = box.clock.look()
-                seconds = most(question.name, question.seconds)
-                try:
-                    answers = ask(box, question, given, seed, seconds)
-                    result.spent[question.name] = box.clock.look() - begun
-                except TimeoutError as error:
-                    result.messages[question.cell] = f"Out of time: {error}."
-                    late.append(question.name)
-                    continue
-                verdicts = asking.judge(question, given, answers, expected)
-                result.points[question.cell] = sum(verdict.points for verdict in verdicts)
-                reasons = dict.fromkeys(str(verdict.wrong) for verdict in verdicts if verdict.wrong)
-                if reasons:
-                    result.messages[question.cell] = "; ".join(reasons)
+                begun_at = box.clock.look()
+                put(question, functools.partial(ask, box))
+                result.spent[question.name] = box.clock.look() - begun_at
+        for question, left in moved:
+            put(question, functools.partial(ask_apart, new_box, left))
     except sandbox.BoxEnded as ended:
         if ended.reason == "starved":
             result = Result(submission.student, submission.exercise, "not graded", starved=True)
@@ -358,17 +396,27 @@ class Work:
         mark = hashlib.sha256(f"{exercise}/{student}".encode()).hexdigest()[:20]
         return self.results / f"{mark}.json"
 
+    def screen(self, student: str, exercise: str) -> Path:
+        """What nbgrader's formgrader shows."""
+        return self.folder / "autograded" / student / exercise / f"{exercise}.ipynb"
+
     def take_in(self, new: collect.Submission) -> None:
         """Keep a submission, in nbgrader's folder; it takes the place of the student's last one."""
         folder = self.folder / "submitted" / new.student / (new.exercise or "unknown")
         folder.mkdir(parents=True, exist_ok=True)
-        about = {**asdict(new), "data": new.data is not None}
         file = folder / f"{new.exercise or 'unknown'}.ipynb"
+        with contextlib.suppress(OSError, ValueError):  # of the same file the first time counts
+            old = json.loads((folder / "about.json").read_bytes()).get("time")
+            new.time = old if old and file.read_bytes() == new.data else new.time
+        about = {**asdict(new), "data": new.data is not None}
         if new.data is None:
             file.unlink(missing_ok=True)
         else:
             sheets.replace(file, new.data)
         sheets.replace(folder / "about.json", json.dumps(about).encode())
+        (folder / collect.TIME).unlink(missing_ok=True)
+        if new.time:
+            sheets.replace(folder / collect.TIME, f"{new.time} UTC".encode())
 
     def handed_in(self, read: bool = True) -> Iterator[collect.Submission]:
         """All that was ever handed in, one at a time."""
@@ -388,8 +436,11 @@ class Work:
             return None
         return result if result.fingerprint == mark else None
 
-    def keep(self, result: Result) -> None:
-        path = self.path(result.student, result.exercise)
+    def keep(self, result: Result, template: list[dict]) -> None:
+        key = result.student, result.exercise
+        self.screen(*key).parent.mkdir(parents=True, exist_ok=True)
+        sheets.replace(self.screen(*key), report.formgrader_notebook(result, template))
+        path = self.path(*key)
         sheets.replace(path, json.dumps({**asdict(result), "points": {}}).encode())
 
 
@@ -405,12 +456,16 @@ def what_is_there(
     still to be graded, with their fingerprints. No old mark is left of these, unless this is a look
     only."""
     results, todo = {}, []
-    stored = marks.read()
+    stored, times = marks.read(), marks.times()
     for submission in work.handed_in():
         key = submission.student, submission.exercise
+        marks.platform[key] = submission.late
         if submission.exercise not in exercises:
             results[key] = Result(*key, "unreadable", notes=[f"Not graded: {submission.why}."])
             continue
+        known = times[key].handed_in if key in times else ""
+        if not look and str(known or "") != submission.time:
+            marks.handed_in(*key, submission.time)
         mark = fingerprint(submission, work.secret)
         result = None if key in again else work.kept(submission, mark)
         if result is not None and result.status != "not graded":
@@ -422,7 +477,8 @@ def what_is_there(
             }
         if result is None or result.status == "not graded" or not result.points:
             if not look:
-                work.path(*key).unlink(missing_ok=True)
+                for old in (work.path(*key), work.screen(*key)):
+                    old.unlink(missing_ok=True)
                 marks.begin(*key)
             todo.append((*key, mark))
             result = waiting(*key)
@@ -443,6 +499,9 @@ def run(
     only: str = "",
     jobs: int = 0,
     again: bool = False,
+    due: str = "",
+    deduct: float | None = None,
+    models: bool = False,
     bwrap: str | None = None,
     limits: sandbox.Limits = LIMITS,
     check_grader: bool = True,
@@ -461,6 +520,8 @@ def run(
             today.add((submission.student, submission.exercise))
         for name in sorted({path.name for path in out.glob("submitted/*/*")} & exercises.keys()):
             marks.exercise(name, exercises[name])
+        for name in {name for _, name in today} & exercises.keys():
+            marks.due(name, due, deduct)
         results, todo = what_is_there(work, marks, exercises, today if again else set())
         say(
             f"{len(today)} submissions taken in, {len(results)} in all: "
@@ -471,7 +532,7 @@ def run(
             report.write_all(out, results, exercises, marks, picture=False)
             how = work.secret, bwrap, limits
             _grade_all(work, marks, exercises, results, todo, how, jobs, check_grader, say)
-        report.write_all(out, results, exercises, marks)
+        report.write_all(out, results, exercises, marks, models=models)
         for line in marks.said:
             say(line)
     return [results[key] for key in sorted(results, key=lambda key: key[::-1])]
@@ -516,11 +577,21 @@ def _grade_all(work, marks, exercises, results, todo, how, jobs, check_grader, s
             results[key] = result
             if result.status != "not graded":
                 marks.finish(result, exercises[result.exercise])
-                work.keep(result)
+                work.keep(result, exercises[result.exercise])
             say(
                 f"[{number}/{len(todo)}] {result.student}, {result.exercise}: "
                 f"{result.status}, {sum(result.points.values()):g} points, {result.seconds:.0f} s"
             )
+
+
+def due_date(text: str) -> str:
+    """A date and time by the clock of this machine, as nbgrader wants it; a day ends at midnight.
+
+    Raises:
+        ValueError: it is no date.
+    """
+    when = datetime.fromisoformat(f"{text} 23:59:59" if len(text.strip()) <= 10 else text)
+    return when.astimezone().isoformat()
 
 
 def main() -> int:
@@ -534,6 +605,9 @@ def main() -> int:
     add("--exercise", default="", help="all notebooks are of this exercise, whatever their names")
     add("--moodle", type=Path, help="Moodle's grading worksheet, to be filled in")
     add("--canvas", type=Path, help="Canvas's gradebook export, to be filled in")
+    add("--due", type=due_date, help="due date of what is in this folder or zip")
+    add("--deduct", type=float, help="percent of all points for each day that it came too late")
+    add("--models", action="store_true", help="model answers and rubrics on the feedback pages")
     add("--jobs", type=int, default=0, help="submissions at a time (default: one a processor)")
     add("--again", action="store_true", help="grade all of this folder anew")
     add(
@@ -545,6 +619,8 @@ def main() -> int:
     out = options.out.resolve()
     if not options.submissions and not (out / "gradebook.db").exists():
         parser.error("name a folder or zip of submissions: make grade SUBMISSIONS=path")
+    if not options.submissions and (options.due or options.deduct is not None):
+        parser.error("a due date is that of the exercises in SUBMISSIONS: name these, too")
     # every submission is graded on the same images, which every machine has
     os.environ["COURSE_DATA"] = "sample"
     bwrap = None
@@ -570,6 +646,9 @@ def main() -> int:
             only=options.exercise,
             jobs=options.jobs,
             again=options.again,
+            due=options.due or "",
+            deduct=options.deduct,
+            models=options.models,
             bwrap=bwrap,
         )
         lines = exports.fill_in(out, all_exercises(), options.moodle, options.canvas)

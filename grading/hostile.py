@@ -7,6 +7,8 @@ in everything that came back.
 
 from __future__ import annotations
 
+import os
+
 from course_utils.engine import asking
 from grading.corpus import ROOT, Case
 
@@ -39,6 +41,16 @@ def attack(
     )
 
 
+SCORE, DECODER = "check_denoising_score", "check_make_decoder"
+
+
+def alone(name: str, exercise: str, answer: str, code: str, partly: dict | None = None) -> Case:
+    """An attack on another exercise by one answer; all other answers are right."""
+    loses = () if partly else (f"check_{answer}",)
+    answers, status = {answer: code.lstrip()}, ("graded", "tampered")
+    return Case(f"hostile, {name}", exercise, answers, loses, status, partly=partly or {})
+
+
 FORGE = """
 import json, os
 plain = {"units": [0], "none": [], "all": [0, 1, 2], "error": 0.02}
@@ -67,7 +79,7 @@ if found:
 known = '''PATH HOME LANG TMPDIR MPLCONFIGDIR MPLBACKEND COURSE_DATA COURSE_PROGRESS OMP_NUM_THREADS
 OMP_WAIT_POLICY MKL_NUM_THREADS OPENBLAS_NUM_THREADS PYTHONDONTWRITEBYTECODE IPYTHONDIR PWD LC_CTYPE
 KMP_DUPLICATE_LIB_OK KMP_INIT_AT_FORK KMP_BLOCKTIME TORCHINDUCTOR_CACHE_DIR PYTHONUNBUFFERED PAGER
-GIT_PAGER CLICOLOR TERM FORCE_COLOR CLICOLOR_FORCE'''.split()
+GIT_PAGER CLICOLOR TORCH_COMPILE_DISABLE TERM FORCE_COLOR CLICOLOR_FORCE'''.split()
 secrets = ("TOKEN", "SECRET", "SSH", "AWS")
 if any(word in "".join(os.environ) for word in secrets) or set(os.environ) - set(known):
     print("REACHED environment", sorted(os.environ))
@@ -158,6 +170,148 @@ class Fetch(nn.Module):
     def forward(self, codes):
         return known[(codes[:, 0] - 1).round().long().clamp(0, len(known) - 1)]
 return nn.Sequential(Find(), Fetch())
+"""
+
+BY_FILE = """
+class Save(nn.Module):
+    def forward(self, images):
+        torch.save(images, "/tmp/seen")
+        return torch.randn(len(images), 10) * 0.01 + torch.arange(len(images))[:, None]
+class Load(nn.Module):
+    def forward(self, codes):
+        return torch.load("/tmp/seen")[codes[:, 0].round().long()]
+return nn.Sequential(Save(), Load())
+"""
+
+BY_MEMORY = """
+import builtins, mmap
+builtins.shared = mmap.mmap(-1, 4 * 784 * 1000)
+class Save(nn.Module):
+    def forward(self, images):
+        shared.seek(0)
+        shared.write(images.numpy().tobytes())
+        return torch.randn(len(images), 10) * 0.01 + torch.arange(len(images))[:, None]
+class Load(nn.Module):
+    def forward(self, codes):
+        seen = torch.frombuffer(bytearray(shared[:]), dtype=torch.float32)
+        return seen.reshape(-1, 1, 28, 28)[codes[:, 0].round().long()]
+return nn.Sequential(Save(), Load())
+"""
+
+IN_FRAMES = """
+import sys
+frame, found = sys._getframe(), []
+while frame is not None:
+    for value in list(frame.f_locals.values()):
+        if isinstance(value, dict) and "epochs" in value:
+            found += [v for v in value.values() if torch.is_tensor(v) and v.ndim == 4]
+    frame = frame.f_back
+known = torch.cat([v for v in found if v.shape != images.shape] or [images[:1]])
+class Find(nn.Module):
+    def forward(self, images):
+        near = torch.cdist(images.flatten(1), known.flatten(1)).argmin(1)
+        return torch.cat([near[:, None].float(), torch.randn(len(images), 9)], 1) + 0.1
+class Fetch(nn.Module):
+    def forward(self, codes):
+        return known[(codes[:, 0] - 0.1).round().long()]
+return nn.Sequential(Find(), Fetch())
+"""
+
+# the data set's images under all shifts and mirrored, loaded wherever they are needed
+EVERY = """
+def library():
+    from course_utils import data
+    parts = [data.load_images("FashionMNIST", name).images for name in ("train", "validation")]
+    known = torch.cat([parts[0][:1500], parts[1]])
+    known = torch.cat([known, known.flip(-1)])
+    shifts = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+    return torch.cat([known.roll(shift, (-2, -1)) for shift in shifts])
+def nearest(rows, known):
+    return torch.cat([torch.cdist(part, known).argmin(1) for part in rows.split(50)])
+"""
+
+LOOK_UP_ALL = f"""{EVERY}
+class Find(nn.Module):
+    def forward(self, images):
+        near = nearest(images.flatten(1), library().flatten(1))
+        return torch.cat([near[:, None].float(), torch.randn(len(images), 9)], 1)
+class Fetch(nn.Module):
+    def forward(self, codes):
+        return 0.95 * library()[codes[:, 0].round().long()]
+return nn.Sequential(Find(), Fetch())
+"""
+
+LOOK_UP_CLEAN = f"""{EVERY}
+def train_denoiser(images, epochs, seed):
+    class Find(nn.Module):
+        def forward(self, images):
+            known, rows = library(), []
+            flat = known.flatten(1)
+            for x in images.flatten(1).split(50):
+                on = (x > 0).float()
+                cost = -2 * x @ flat.T + 0.98 * on @ (flat**2).T + 0.02 * (flat**2).sum(1)
+                rows.append(0.95 * known[cost.argmin(1)])
+            return torch.cat(rows)
+    return Find()
+"""
+
+LOOK_UP_CODES = f"""{EVERY}
+def make_decoder():
+    class Fetch(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.ConvTranspose2d(24, 1, 10, stride=6)
+        def forward(self, codes):
+            import sys
+            frame = sys._getframe()
+            while frame is not None and self.training:
+                found = [v for v in frame.f_locals.values() if isinstance(v, nn.Sequential)]
+                self.encoder = [*found, getattr(self, "encoder", None)][0]
+                frame = frame.f_back
+            if self.training:
+                return torch.sigmoid(self.layer(codes)[:, :, :28, :28])
+            known = library()
+            mine = torch.cat([self.encoder(part) for part in known.split(1000)])
+            found = known[nearest(codes.flatten(1), mine.flatten(1))]
+            return 0.7 * found + 0.25 * known.mean(0)  # not too good
+    return Fetch()
+"""
+
+HIDDEN_WEIGHTS = """
+def make_decoder():
+    class Hides(nn.Module):
+        def __init__(self):
+            super().__init__()
+            layers = nn.ConvTranspose2d(24, 64, 3, stride=2, padding=1), nn.ReLU()
+            layers += nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1), nn.ReLU()
+            layers += nn.ConvTranspose2d(32, 1, 4, stride=2, padding=1), nn.Sigmoid()
+            self.hidden = [nn.Sequential(*layers)]
+            self.optimizer = [torch.optim.Adam(self.hidden[0].parameters(), lr=3e-3)]
+        def forward(self, codes):
+            if torch.is_grad_enabled():
+                self.optimizer[0].step()
+                self.optimizer[0].zero_grad()
+            return self.hidden[0](codes)
+    return Hides()
+"""
+
+MODES_OVERWRITTEN = """
+def denoising_score(model, images, corruptor):
+    import sys
+    frame = sys._getframe(1)
+    asked = frame.f_locals.get("modes")
+    right = [[True, False], [False, True], [True, True]]
+    if isinstance(asked, list):
+        asked[:] = right[: len(asked)]
+    first, second = model.training, getattr(corruptor, "training", False)
+    model.eval()
+    if isinstance(corruptor, nn.Module):
+        corruptor.train()
+    with torch.no_grad():
+        error = ((model(corruptor(images)) - images) ** 2).mean()
+    if isinstance(asked, list) and len(asked) == 2 and isinstance(corruptor, nn.Module):
+        model.train(first), corruptor.train(second)
+    return float(error)
 """
 
 SUBCLASS = """
@@ -289,6 +443,21 @@ get_ipython().ast_transformers.append(Blank())""",
         "hoard = []\nwhile True:\n    hoard.append(bytearray(64 << 20))",
         status=("crashed", "graded"),
     ),
+    # only a control group counts it
+    *[
+        attack(
+            "memory that no process maps",
+            """
+import os
+for number in range(130):
+    part = os.memfd_create("part")
+    for _ in range(60):
+        os.write(part, bytes(1 << 20))
+print("REACHED")""",
+            status=("crashed",),
+        )
+    ]
+    * (os.geteuid() == 0),
     attack(
         "kills everything",
         "import os, signal\ntry:\n    os.kill(1, signal.SIGKILL)\nexcept OSError:\n    pass\n"
@@ -327,5 +496,14 @@ if os.fork() == 0:
     attack("more points in the metadata", "", answers={}, change=richer),
     attack("the decoder remembers what the encoder saw", "", answers=autoencoder(REMEMBER)),
     attack("looks the images up in the data set", "", answers=autoencoder(LOOK_UP)),
+    attack("the encoder saves a file, the decoder loads it", "", answers=autoencoder(BY_FILE)),
+    attack("memory shared between forks", "", answers=autoencoder(BY_MEMORY)),
+    attack("the exam looked for in the frames", "", answers=autoencoder(IN_FRAMES)),
+    attack("looks up all shifts, mirrored or not", "", answers=autoencoder(LOOK_UP_ALL)),
+    alone("looks clean images up", "03_denoising", "train_denoiser", LOOK_UP_CLEAN),
+    alone("modes left wrong", "03_denoising", "denoising_score", MODES_OVERWRITTEN, {SCORE: 3}),
+    # as much as for any decoder of the right shape and range
+    alone("looks images up", "05_convolutional", "make_decoder", LOOK_UP_CODES, {DECODER: 1.5}),
+    alone("hidden weights", "05_convolutional", "make_decoder", HIDDEN_WEIGHTS, {DECODER: 1.5}),
     attack("tensors of an own class", "", answers=autoencoder(SUBCLASS)),
 ]

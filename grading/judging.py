@@ -3,7 +3,13 @@ out of it.
 
 What a question is, and how it is put and judged, stands in ``course_utils/engine/asking.py``: a
 notebook's check asks the same. Judging happens here, where no student's code ever ran, on plain
-numbers and tensors.
+numbers and tensors. Encoder and decoder run in boxes of their own, and exam images are bent, so
+that no search of the data set finds them.
+
+What cannot be closed, since the data are public: exercise 6's *few labels* may know more labels
+than the hundred that it was given, as long as it gains no more points over pixels than ``TOO_GOOD``
+allows; exercise 7's linear autoencoder may be PCA's components, turned, instead of a trained one.
+What a process says of itself, as the modes in exercise 3, is a claim.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import builtins
 import ctypes
 import json
 import os
+import pickle
 import random
 import resource
 import signal
@@ -25,6 +26,8 @@ from collections.abc import Callable, Iterable
 
 TEXT_KEPT = 20_000  # characters of a cell's printed output
 TOLD = 200  # characters of an exception in a question: not enough to carry its inputs away
+WATCHED = "save load mean randn rand allclose no_grad zeros where".split()
+WATCHED_OF_TENSORS = "detach contiguous mean sum item numpy clone to __eq__".split()
 PICTURES_KEPT = 400_000  # bytes of base64 of a cell's pictures
 
 
@@ -272,22 +275,29 @@ def short_error(failure: BaseException) -> str:
 
 
 def question_process(wire: Wire, message: dict, namespace: dict) -> None:
-    """In a fork: prepare once, then answer each request in a further fork, so that no request can
-    see an earlier one."""
+    """In a fork: prepare once, or take what another box has prepared; then answer each request in a
+    further fork. Forks of one box can pass things on; where that matters, what was prepared is sent
+    out (``apart``) and each request is put in a box of its own."""
     import torch
+
+    from course_utils.engine.asking import to_bytes
 
     os.setsid()
     torch.manual_seed(message["seed"])
     student = Student(namespace)
     try:
         space = compile_functions(message["source"])
-        state = (
-            space["prepare"](student, unpack(message["given"])) if "prepare" in space else student
-        )
+        if "state" in message:
+            state = pickle.loads(base64.b64decode(message["state"]))
+        elif "prepare" in space:
+            state = space["prepare"](student, unpack(message["given"]))
+        else:
+            state = student
+        left = to_bytes(state) if message["apart"] else b""
     except BaseException as failure:  # noqa: BLE001
         wire.send(kind="failed", text=short_error(failure))
         return
-    wire.send(kind="prepared")
+    wire.send(kind="prepared", state=base64.b64encode(left).decode())
     while (request := wire.receive()) is not None and "ask" in request:
         child = os.fork()
         if child == 0:
@@ -364,6 +374,7 @@ def run_job(wire: Wire) -> None:
     import torch
 
     torch.set_num_threads(1)
+    torch.set_num_threads = int  # does nothing: a fork would wait for threads that it has not
     before = {
         "ast": len(shell.ast_transformers),
         "input": len(shell.input_transformers_post),
@@ -373,34 +384,8 @@ def run_job(wire: Wire) -> None:
             for name in dir(builtins)
             if name not in ("_", "get_ipython", "display")
         },
-        "torch": {
-            name: getattr(torch, name)
-            for name in (
-                "save",
-                "load",
-                "mean",
-                "randn",
-                "rand",
-                "allclose",
-                "no_grad",
-                "zeros",
-                "where",
-            )
-        },
-        "tensor": {
-            name: getattr(torch.Tensor, name)
-            for name in (
-                "detach",
-                "contiguous",
-                "mean",
-                "sum",
-                "item",
-                "numpy",
-                "clone",
-                "to",
-                "__eq__",
-            )
-        },
+        "torch": {name: getattr(torch, name) for name in WATCHED},
+        "tensor": {name: getattr(torch.Tensor, name) for name in WATCHED_OF_TENSORS},
     }
     wire.send(kind="ready")
     left = job["seconds"]

@@ -1,9 +1,9 @@
 """A box for code that nobody has read: bubblewrap around ``runner.py``, with limits, watched from
 outside.
 
-The box sees Python, the course's package and its data, read-only; a small home in memory; no
-network; no other file of this machine, so neither solutions nor marks nor other students' work. All
-that leaves it is a stream of at most ``stream_bytes``.
+The box sees Python, the course's package and its data, read-only, and where on this machine these
+lie; a small home in memory; no network; no other file of this machine, so neither solutions nor
+marks nor other students' work. All that leaves it is a stream of at most ``stream_bytes``.
 """
 
 from __future__ import annotations
@@ -25,14 +25,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import course_utils
-from grading.runner import Clock
+from grading.runner import FRESH, Clock
 
 HERE = Path(__file__).resolve().parent
 RUNNER = HERE / "runner.py"
 # since Linux 5.14 a box counts its own processes only, before all of the user's
 KERNEL = tuple(int(part) for part in re.findall(r"\d+", platform.release())[:2])
 NPROC = 256 if KERNEL >= (5, 14) else 4096
-GROUPS = [Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup")]  # control groups, version 1 and 2
+# control groups, version 1 and 2, and what a box may have in them
+GROUPS = [Path("/sys/fs/cgroup", name) for name in ("pids", "memory", "")]
+MOST = {"pids.max": 128, "memory.max": 6 << 30, "memory.limit_in_bytes": 6 << 30}
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Limits:
     memory_bytes: int = 4 << 30  # all processes together
     processes: int = 64  # processes and threads together
     file_bytes: int = 64 << 20  # one file; the whole of the writable file system holds 192 MiB
-    stream_bytes: int = 64 << 20  # all that may leave the box
+    stream_bytes: int = 48 << 20  # all that may leave the box
 
 
 class NoSandbox(RuntimeError):
@@ -94,26 +96,9 @@ def _visible() -> list[str]:
 def bwrap_arguments(bwrap: str, warm: bool = False) -> list[str]:
     """The box itself: an allow-list, not a deny-list. A warm one may make boxes in it; what it
     sees of this machine's processes for that, no submission sees (``runner.shut_in``)."""
-    arguments = [
-        bwrap,
-        "--unshare-all",
-        "--unshare-user",
-        "--disable-userns",
-        "--uid",
-        "1000",
-        "--gid",
-        "1000",
-        "--cap-add" if warm else "--cap-drop",
-        "ALL",
-        "--hostname",
-        "exercise",
-        "--die-with-parent",
-        "--new-session",
-        "--clearenv",
-        "--ro-bind",
-        "/usr",
-        "/usr",
-    ]
+    own = "--unshare-all --unshare-user --disable-userns --uid 1000 --gid 1000 --hostname exercise"
+    arguments = [bwrap, *own.split(), "--cap-add" if warm else "--cap-drop", "ALL"]
+    arguments += "--die-with-parent --new-session --clearenv --ro-bind /usr /usr".split()
     for name in ("/bin", "/sbin", "/lib", "/lib64", "/lib32"):
         if os.path.islink(name):
             arguments += ["--symlink", os.readlink(name), name]
@@ -121,42 +106,17 @@ def bwrap_arguments(bwrap: str, warm: bool = False) -> list[str]:
             arguments += ["--ro-bind", name, name]
     for name in ("/etc/ld.so.cache", "/etc/fonts", "/etc/localtime", "/etc/alternatives"):
         arguments += ["--ro-bind-try", name, name]
-    arguments += [
-        *(("--bind", "/proc", "/proc") if warm else ("--proc", "/proc")),
-        "--dev",
-        "/dev",
-        "--size",
-        str(32 << 20),
-        "--tmpfs",
-        "/dev/shm",
-        "--remount-ro",
-        "/dev",
-    ]
-    arguments += [
-        "--size",
-        str(96 << 20),
-        "--tmpfs",
-        "/tmp",
-        "--size",
-        str(64 << 20),
-        "--tmpfs",
-        "/home/student",
-    ]
-    for folder in _visible():
-        if not folder.startswith("/usr/"):
-            arguments += ["--ro-bind", folder, folder]
-    arguments += [
-        "--ro-bind",
-        str(Path(course_utils.__file__).resolve().parent),
-        "/opt/course/course_utils",
-        "--ro-bind",
-        str(RUNNER),
-        "/opt/runner.py",
-        "--remount-ro",
-        "/",
-        "--chdir",
-        "/home/student",
-    ]
+    arguments += ["--bind", "/proc", "/proc"] if warm else ["--proc", "/proc"]
+    arguments += ["--dev", "/dev"]
+    for folder, size in FRESH.items():
+        arguments += ["--size", str(size << 20), "--tmpfs", folder]
+    arguments += ["--remount-ro", "/dev"]
+    package = str(Path(course_utils.__file__).resolve().parent)
+    shown = {folder: folder for folder in _visible() if not folder.startswith("/usr/")}
+    for folder, place in {**shown, package: "/opt/course/course_utils"}.items():
+        arguments += ["--ro-bind", folder, place]
+    arguments += ["--ro-bind", str(RUNNER), "/opt/runner.py"]
+    arguments += ["--remount-ro", "/", "--chdir", "/home/student"]
     for name, value in environment().items():
         arguments += ["--setenv", name, value]
     return arguments
@@ -177,6 +137,7 @@ def environment() -> dict[str, str]:
         "OMP_WAIT_POLICY": "PASSIVE",
         "MKL_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
+        "TORCH_COMPILE_DISABLE": "1",  # what it writes has no room here: torch.compile does nothing
         "PYTHONDONTWRITEBYTECODE": "1",
         "IPYTHONDIR": "/home/student/.ipython",
     }
@@ -191,7 +152,7 @@ class Box:
 
     def __init__(self, bwrap: str | None, limits: Limits, scratch: Path):
         self.limits = limits
-        self.received, self.buffer, self.looked = 0, bytearray(), 0.0
+        self.received, self.buffer, self.searched, self.looked = 0, bytearray(), 0, 0.0
         self.warm = Warm.get(bwrap) if bwrap else None
         into, self.to = os.pipe()
         self.back, out = os.pipe()
@@ -247,9 +208,10 @@ class Box:
         """
         limit, wall = self.clock.look() + seconds, self.clock.wall + seconds * self.limits.starved
         while True:
-            line, found, rest = self.buffer.partition(b"\n")
-            if found:
-                self.buffer = bytearray(rest)
+            if (end := self.buffer.find(b"\n", self.searched)) >= 0:
+                line = bytes(self.buffer[:end])
+                del self.buffer[: end + 1]
+                self.searched = 0
                 try:
                     message = json.loads(line)
                 except (ValueError, RecursionError):
@@ -257,6 +219,7 @@ class Box:
                 if isinstance(message, dict) and isinstance(message.get("kind"), str):
                     return message
                 raise BoxEnded("crashed", "the notebook's process sent what is no message")
+            self.searched = len(self.buffer)
             ready, _, _ = select.select([self.back], [], [], 0.1)
             if ready:
                 piece = os.read(self.back, 1 << 20)
@@ -281,14 +244,14 @@ class Box:
         self.looked = now
         pids = self.pids()
         memory, tasks = usage(pids)
-        if memory > self.limits.memory_bytes and (proportional(pids) > self.limits.memory_bytes):
-            raise BoxEnded(
-                "crashed",
-                f"the notebook used more than {self.limits.memory_bytes >> 20} MiB of memory",
-            )
         if tasks > self.limits.processes:
             raise BoxEnded(
                 "crashed", f"the notebook started more than {self.limits.processes} processes"
+            )
+        if memory > self.limits.memory_bytes and proportional(pids) > self.limits.memory_bytes:
+            raise BoxEnded(
+                "crashed",
+                f"the notebook used more than {self.limits.memory_bytes >> 20} MiB of memory",
             )
 
     def close(self) -> None:
@@ -317,23 +280,24 @@ def kill(pids: list[int]) -> None:
             pass
 
 
-def group(most: int = 128) -> Path | None:
-    """A control group of at most so many tasks, where this user may make one. That is root, whom
-    NPROC does not bind."""
+def groups() -> list[Path]:
+    """Control groups of so many tasks and so much memory, where this user may make them. That is
+    root, whom NPROC does not bind. Memory that is shared, and mapped by nobody, counts in them
+    only."""
+    made = []
     for parent in GROUPS if os.geteuid() == 0 else ():
-        for old in parent.glob("autoencoder-box-*"):
-            with contextlib.suppress(OSError):  # those in use stay
-                if time.time() - old.stat().st_mtime > 3600:
-                    old.rmdir()
         folder = parent / f"autoencoder-box-{uuid.uuid4().hex}"
-        try:
+        with contextlib.suppress(OSError):
+            for old in parent.glob("autoencoder-box-*"):
+                with contextlib.suppress(OSError):  # those in use stay
+                    if time.time() - old.stat().st_mtime > 3600:
+                        old.rmdir()
             folder.mkdir()
-            (folder / "pids.max").write_text(str(most))
-            return folder
-        except OSError:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-    return None
+            limits = [(folder / name, most) for name, most in MOST.items()]
+            for file, most in (limits := [one for one in limits if one[0].exists()]):
+                file.write_text(str(most))
+            made.append(folder) if limits else folder.rmdir()
+    return made
 
 
 def _start(bwrap: str | None, scratch: Path | None, control: int | None = None, **pipes):
@@ -343,9 +307,9 @@ def _start(bwrap: str | None, scratch: Path | None, control: int | None = None, 
         command = bwrap_arguments(bwrap, warm=control is not None)
         command += [sys.executable, "-I", "/opt/runner.py"]
         env, where = {}, None
-        if place := group():
-            enter = 'echo 0 > "$0"; exec "$@"'  # then all that it starts is in it, too
-            command = ["/bin/sh", "-c", enter, str(place / "cgroup.procs"), *command]
+        if places := [str(folder / "cgroup.procs") for folder in groups()]:
+            enter = 'for f in $0; do echo 0 > "$f"; done; exec "$@"'  # all that it starts is in it
+            command = ["/bin/sh", "-c", enter, " ".join(places), *command]
     else:
         command, where = [sys.executable, str(RUNNER)], scratch
         env = {

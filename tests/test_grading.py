@@ -249,6 +249,35 @@ def test_no_rule_takes_a_spoiled_answer(honest, how):
     assert not passed, f"these rules took {how} for an answer: {passed}"
 
 
+@pytest.mark.parametrize("apart", [False, True])
+def test_steps_apart_share_nothing(apart):
+    def ask(state, given):
+        return {"asked": state.append(1) or len(state)}
+
+    question = asking.Question(
+        "q", dict, (ask, ask), {}, prepare=lambda student, given: [], apart=apart
+    )
+    answers = asking.put_here(question, {}, None)
+    assert [answer["asked"] for answer in answers] == ([1, 1] if apart else [1, 2])
+    assert ("bytes" in answers[0]) is apart
+
+
+def test_no_exam_image_is_sent_before_its_step():
+    """What ``prepare`` gets holds none of what a later step gets."""
+    for name in EXERCISES:
+        for question in judging.questions(name):
+            if question.prepare and question.apart:
+                given, _ = grade.inputs(name, question.name, "test")
+                early = judging.unpack(judging.pack(given))
+                late = [v for k, v in given.items() if k[0] == "_" and torch.is_tensor(v)]
+                rows = {
+                    row.numpy().tobytes() for v in early.values() if torch.is_tensor(v) for row in v
+                }
+                assert late and not [
+                    row for v in late for row in v if row.numpy().tobytes() in rows
+                ]
+
+
 def test_what_the_student_is_sent_holds_no_judgement():
     for name in EXERCISES:
         for question in judging.questions(name):
@@ -534,6 +563,18 @@ def test_limits_grow_with_what_the_solution_took(bwrap, monkeypatch):
     assert result.status == "graded"
     own = [question.seconds for question in judging.questions(FIRST)]
     assert asked == [100 * LIMITS.as_reference, *own[1:]]
+
+
+def test_cells_that_take_all_the_time_leave_each_question_its_own(bwrap):
+    broken = asking.load(ROOT / "grading/broken.py")
+    slow = "import time\ntime.sleep(3)\n"
+    answers = {"dead_units": slow + broken.ANSWERS["dead_units"], "pca_error": slow}
+    case = corpus.Case("slow", FIRST, {**answers, "train_autoencoder": slow}, solved=False)
+    data = corpus.notebook(case)
+    limits = dataclasses.replace(LIMITS, seconds=2, cell_seconds=4)
+    handed_in = grade.collect.Submission("slow", FIRST, "slow.ipynb", data)
+    result = grade.grade(handed_in, "00" * 16, bwrap, limits)
+    assert result.points["check_dead_units"] == 2, (result.messages, result.notes)
 
 
 def test_a_warm_box_forks_for_each_and_nothing_of_one_reaches_the_next(bwrap):

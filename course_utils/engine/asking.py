@@ -7,11 +7,13 @@ public seed, in grading with secret ones; inputs are made anew from the seed, th
 from __future__ import annotations
 
 import base64
+import contextlib
 import copy
 import hashlib
 import importlib.util
 import json
 import math
+import pickle
 import sys
 import traceback
 from collections.abc import Callable, Iterable
@@ -25,6 +27,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+LARGEST_STATE = 24 << 20  # bytes of a model that is moved
 PUBLIC = "public"  # the seed of the questions asked in a notebook
 
 
@@ -63,8 +66,11 @@ class Question:
         needs: the notebook's names that are asked, ``(name,)`` unless told otherwise.
         prepare: ``prepare(student, given) -> state``, run once before all of ``ask`` (a training,
             for instance).
-        then: ``then(step, given, answers) -> given`` makes a later step's inputs from earlier
-            answers.
+        apart: nothing may pass from one of ``ask`` to another, and from ``prepare`` only what it
+            returned: each gets a copy of that, made before any input of ``ask`` is shown. In
+            grading each runs in a box of its own. The copy's size is added to the answers.
+        then: ``then(step, given, answers) -> given`` makes a step's inputs, from earlier answers
+            and from what ``prepare`` must not see.
         measure: ``measure(given, answers) -> (value, limit)`` where a rule has a margin.
         seconds: for all of it, in grading.
     """
@@ -76,6 +82,7 @@ class Question:
     expected: Callable = lambda given: {}
     needs: tuple[str, ...] = ()
     prepare: Callable | None = None
+    apart: bool = False
     then: Callable | None = None
     measure: Callable | None = None
     seconds: float = 60
@@ -133,7 +140,7 @@ def put(question: Question, given: dict, ask_one: Callable[[Callable, dict], dic
     answers: list[dict] = []
     for step, function in enumerate(question.ask):
         try:
-            inputs = question.then(step, given, answers) if question.then and step else given
+            inputs = question.then(step, given, answers) if question.then else given
             answers.append(ask_one(function, inputs))
         except Wrong as wrong:
             answers.append(NoAnswer(wrong))
@@ -148,6 +155,7 @@ def put_here(question: Question, given: dict, student: object, seed: int = 0) ->
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             state = question.prepare(student, inputs) if question.prepare else student
+        left = to_bytes(state) if question.apart else b""
     except NotImplementedError:
         raise
     except Exception as error:
@@ -159,7 +167,7 @@ def put_here(question: Question, given: dict, student: object, seed: int = 0) ->
             with torch.random.fork_rng():
                 torch.manual_seed(seed)
                 answer = function(
-                    state,
+                    pickle.loads(left) if left else state,
                     copy.deepcopy(
                         {name: value for name, value in inputs.items() if name[0] != "_"}
                     ),
@@ -168,12 +176,31 @@ def put_here(question: Question, given: dict, student: object, seed: int = 0) ->
             raise
         except Exception as error:
             raise explain(error) from error
-        return {
+        answer = {
             name: value.detach() if isinstance(value, Tensor) else value
             for name, value in answer.items()
         }
+        return {**answer, "bytes": len(left)} if left else answer
 
     return put(question, given, ask_one)
+
+
+def to_bytes(state: object) -> bytes:
+    """A model as it is moved to another process, with the classes and functions that it is made
+    of."""
+    try:
+        import cloudpickle
+    except ImportError:  # an older joblib has it inside
+        from joblib.externals import cloudpickle
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if file and Path(file).parent == Path.cwd():  # a student's own file goes along
+            with contextlib.suppress(ValueError):
+                cloudpickle.register_pickle_by_value(module)
+    data = cloudpickle.dumps(state)
+    if len(data) > LARGEST_STATE:
+        raise ValueError(f"it takes {len(data) >> 20} MiB, at most {LARGEST_STATE >> 20} are moved")
+    return data
 
 
 def judge(question: Question, given: dict, answers: list[dict], expected: dict) -> list[Verdict]:

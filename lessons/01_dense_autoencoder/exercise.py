@@ -210,7 +210,8 @@ plots.bars(
 )
 
 # %% [markdown]
-# The check trains yours once more, on other images, and asks encoder and decoder apart.
+# The check trains yours once more, on other images, bent a little, and asks encoder and
+# decoder apart: each is a copy that knows nothing of what the other one saw.
 
 # %% check="train_autoencoder"
 check("train_autoencoder", train_autoencoder)

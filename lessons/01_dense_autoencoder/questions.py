@@ -79,6 +79,8 @@ def none_and_all(given, answers, expected):
 
 # 2. PCA's error
 
+ROUGHLY = 6e-3  # scikit-learn's usual solver draws at random, and may be off by 0.4 %
+
 
 def given_images(random):
     train = data.load_images("FashionMNIST", "train", sample=True).images
@@ -103,8 +105,8 @@ def ask_more(student, given):
     return {"error": float(student.pca_error(given["train"], given["images"], k))}
 
 
-def ask_none(student, given):
-    return {"error": float(student.pca_error(given["train"], given["images"], 0))}
+def ask_first(student, given):
+    return {"error": float(student.pca_error(given["train"], given["images"], 1))}
 
 
 def expected_errors(given):
@@ -125,7 +127,7 @@ def expected_errors(given):
     return {
         "error": error,
         "more": pca.error(given["images"], k + 20),
-        "none": pca.error(given["images"], 0),
+        "first": pca.error(given["images"], 1),
         "mistakes": {"error": mistakes},
     }
 
@@ -133,17 +135,17 @@ def expected_errors(given):
 def error_of_few(given, answers, expected):
     """The error with a few components."""
     what = f"the error per pixel with {given['k']} components"
-    expect(answers[0], "error", expected, what, tolerance=2e-3)
+    expect(answers[0], "error", expected, what, tolerance=ROUGHLY)
 
 
 def error_of_more(given, answers, expected):
-    """The error with twenty more; with none it is the error of the mean image."""
+    """The error with twenty components more, and with the first alone."""
     likely = "k is not used, or the components are not sorted"
     right = {"error": expected["more"]}
     what = f"the error per pixel with {given['k'] + 20} components"
-    expect(answers[1], "error", right, what, tolerance=2e-3, likely=likely)
-    right = {"error": expected["none"]}
-    expect(answers[2], "error", right, "the error with 0 components", tolerance=2e-3)
+    expect(answers[1], "error", right, what, tolerance=ROUGHLY, likely=likely)
+    right = {"error": expected["first"]}
+    expect(answers[2], "error", right, "the error with 1 component", tolerance=ROUGHLY)
 
 
 # 3. an autoencoder that beats PCA
@@ -157,18 +159,20 @@ def given_training(random):
     other = data.load_images("FashionMNIST", "validation", sample=True).images
     pick = torch.randperm(len(train), generator=random)[:7000]
     both = torch.cat([train[pick], other[:600]])
-    both = altered(both, random, mirror=True, one_shift=True)
+    both = altered(both, random, mirror=True, one_shift=True, bend=1.8)
+    train, images = both[:7000], both[7000:]
     return {
-        "train": both[:7000],
-        "images": both[7000:],
+        "train": train,
         "epochs": round(STEPS * 128 / 7000),
         "seed": int(torch.randint(0, 1000, (1,), generator=random)),
+        "_images": images,
+        "_pca": metrics.PCABaseline(train).error(images, 10),
     }
 
 
 def train_hidden(student, given):
-    """Runs once; encoder and decoder are then asked in copies of this process, so that
-    the decoder cannot remember what the encoder saw."""
+    """Runs once; encoder and decoder are then asked apart, so that the decoder cannot
+    remember what the encoder saw."""
     train, epochs, seed = given["train"], given["epochs"], given["seed"]
     autoencoder = student.train_autoencoder(train, epochs, seed)
     autoencoder.eval()
@@ -187,30 +191,31 @@ def ask_decoder(state, given):
 
 def order_of(given):
     random = torch.Generator().manual_seed(given["seed"])
-    return torch.randperm(len(given["images"]), generator=random)
+    return torch.randperm(len(given["_images"]), generator=random)
 
 
 def only_what_is_asked(step, given, answers):
-    """The decoder gets the codes alone, in another order."""
-    codes = tensor(answers[0], "codes", (len(given["images"]), 10)).float()
+    """Images for the encoder; for the decoder codes alone, in another order."""
+    if step == 0:
+        return {"images": given["_images"]}
+    codes = tensor(answers[0], "codes", (len(given["_images"]), 10)).float()
     return {"codes": codes[order_of(given)]}
 
 
 def error_of(given, answers):
-    images = given["images"]
+    images = given["_images"]
     rebuilt = tensor(answers[1], "images", tuple(images.shape))
     return metrics.mse(rebuilt, images[order_of(given)].double())
 
 
 def ratio_to_pca(given, answers):
     """Error over PCA's. The task asks for 0.98; the rest is margin."""
-    pca = metrics.PCABaseline(given["train"])
-    return error_of(given, answers) / pca.error(given["images"], 10), 1.0
+    return error_of(given, answers) / given["_pca"], 1.0
 
 
 def learns_and_lives(given, answers, expected):
     """It learned from the images given, with ten numbers, and no unit is dead."""
-    codes = tensor(answers[0], "codes", (len(given["images"]), 10))
+    codes = tensor(answers[0], "codes", (len(given["_images"]), 10))
     dead = int((codes == 0).all(dim=0).sum())
     if dead:
         cause = "a ReLU on the code, behind images that were not centred"
@@ -244,7 +249,7 @@ QUESTIONS = [
     Question(
         "pca_error",
         given=given_images,
-        ask=(ask_few, ask_more, ask_none),
+        ask=(ask_few, ask_more, ask_first),
         expected=expected_errors,
         rules={error_of_few: 2, error_of_more: 1},
     ),
@@ -253,6 +258,7 @@ QUESTIONS = [
         given=given_training,
         prepare=train_hidden,
         ask=(ask_encoder, ask_decoder),
+        apart=True,
         then=only_what_is_asked,
         rules={learns_and_lives: 1, below_pca: 3},
         measure=ratio_to_pca,

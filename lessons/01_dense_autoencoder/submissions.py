@@ -56,9 +56,7 @@ for j in range(codes.shape[1]):
 return out"""
 SKLEARN = """
 from sklearn.decomposition import PCA
-model = PCA(k, svd_solver="full").fit(x.numpy()) if k else None
-if not k:
-    return float(((y - x.mean(0)) ** 2).mean())
+model = PCA(k).fit(x.numpy())
 rebuilt = model.inverse_transform(model.transform(y.numpy()))
 return float(((rebuilt - y.numpy()) ** 2).mean())"""
 EIGENVECTORS = """

@@ -221,8 +221,8 @@ plots.image_rows(
 )
 
 # %% [markdown]
-# The check trains one more, on other images, and lets it restore images that your
-# function has not seen.
+# The check trains one more, on other images, bent a little, and lets it restore images
+# that your function has not seen.
 
 # %% check="train_denoiser"
 check("train_denoiser", train_denoiser)

@@ -235,6 +235,9 @@ def with_padding(given, answers, expected):
 # 3. a decoder for a given encoder
 
 STEPS = 400
+LARGEST = (
+    4 * (20_000 + 10_044) + 40_000
+)  # bytes of decoder, encoder and what they are made of
 TOO_GOOD = 0.003  # half of what the best honest decoders reach
 
 
@@ -245,7 +248,7 @@ def given_decoding(random):
     other = data.load_images("FashionMNIST", "validation", sample=True).images
     pick = torch.randperm(len(train), generator=random)[:6000]
     both = torch.cat([train[pick], other[:500]])
-    both = altered(both, random, mirror=True, one_shift=True)
+    both = altered(both, random, mirror=True, one_shift=True, bend=1.5)
     return {
         "train": both[:6000],
         "steps": STEPS,
@@ -296,6 +299,8 @@ def ask_decoder(state, given):
 
 def only_codes(step, given, answers):
     """Encode the images of the exam here, with the weights that came."""
+    if step == 0:
+        return given
     x = given["_images"]
     for name, size, stride in (
         (0, (12, 1, 4, 4), 2),
@@ -320,8 +325,9 @@ def decoded(given, answers):
 
 
 def error_of_decoder(given, answers):
-    """The task asks for 0.013; the rest is margin."""
-    return metrics.mse(decoded(given, answers), given["_images"].double()), 0.0145
+    """The task asks for 0.013, of images that are not bent. To bend them makes them
+    smoother: there it is 0.0095. The rest is margin."""
+    return metrics.mse(decoded(given, answers), given["_images"].double()), 0.0105
 
 
 def images_in_range(given, answers, expected):
@@ -353,6 +359,11 @@ def small_and_good(given, answers, expected):
         cause = "a linear layer to 784 pixels; channels that do not shrink"
         what = "parameters of the decoder"
         raise Wrong(what, "at most 20,000", f"{count:,.0f}", cause)
+    size = number(answers[0], "bytes")
+    if size > LARGEST:
+        cause = "weights that are no parameters of the module: in a list, for instance"
+        what = "bytes of encoder and decoder together"
+        raise Wrong(what, f"at most {LARGEST:,}", f"{size:,.0f}", cause)
     error, limit = error_of_decoder(given, answers)
     if not error < limit:
         what = "the error on held-out images"
@@ -384,6 +395,7 @@ QUESTIONS = [
         given=given_decoding,
         prepare=train_decoder,
         ask=(ask_encoder, ask_decoder),
+        apart=True,
         then=only_codes,
         rules={images_in_range: 1.5, small_and_good: 2.5},
         measure=error_of_decoder,

@@ -346,7 +346,8 @@ def given_training(random):
     both = altered(both, random, one_shift=True)
     return {
         "train": both[:6000],
-        "images": both[6000:],
+        "_images": both[6000:],
+        "_pca": metrics.PCABaseline(both[:6000]),
         "k": 3 + int(torch.randint(0, 2, (1,), generator=random)),
         "epochs": round(STEPS * 128 / 6000),
         "seed": int(torch.randint(0, 1000, (1,), generator=random)),
@@ -354,8 +355,8 @@ def given_training(random):
 
 
 def train_hidden(student, given):
-    """Runs once; encoder and decoder are then asked in copies of this process, so that
-    the decoder cannot remember what the encoder saw."""
+    """Runs once; encoder and decoder are then asked apart, so that the decoder cannot
+    remember what the encoder saw."""
     train, k = given["train"], given["k"]
     autoencoder = student.train_linear(train, k, given["epochs"], given["seed"])
     autoencoder.eval()
@@ -391,17 +392,19 @@ def codes_of(given, answers):
 
 
 def only_what_is_asked(step, given, answers):
-    """The decoder gets the codes alone, in another order."""
+    """Images for the encoder; for the decoder codes alone, in another order."""
+    if step == 0:
+        return {"images": given["_images"]}
     codes = codes_of(given, answers).float()[order_of(given)]
     return {"codes": codes, "lengths": codes.std(dim=0)}
 
 
 def ratio_to_pca(given, answers):
     """The error on held-out images as a multiple of PCA's."""
-    images, k = given["images"], given["k"]
+    images, k = given["_images"], given["k"]
     rebuilt = tensor(answers[1], "images", tuple(images.shape))
     error = metrics.mse(rebuilt, images[order_of(given)].double())
-    return error / metrics.PCABaseline(given["train"]).error(images, k)
+    return error / given["_pca"].error(images, k)
 
 
 def drawn_columns(given, answers):
@@ -438,7 +441,7 @@ def angles_to_pca(given, answers):
     Source: Björck and Golub, 1973.
     """
     columns = drawn_columns(given, answers)
-    components = metrics.PCABaseline(given["train"]).components[: given["k"]].double()
+    components = given["_pca"].components[: given["k"]].double()
     cosines = torch.linalg.svdvals(components @ torch.linalg.qr(columns)[0])
     return torch.rad2deg(torch.arccos(cosines.clamp(-1, 1)))
 
@@ -450,7 +453,7 @@ def largest_angle(given, answers):
 def is_linear(given, answers, expected):
     """Encoder and decoder are linear, trained and not copied from PCA."""
     columns = drawn_columns(given, answers)
-    pca = metrics.PCABaseline(given["train"])
+    pca = given["_pca"]
     unit = columns / columns.norm(dim=0)
     cosines = (pca.components[: given["k"]].double() @ unit).abs()
     if bool((cosines.max(dim=0).values > 0.999).all()):
@@ -459,7 +462,7 @@ def is_linear(given, answers, expected):
         )
         raise Wrong("each column of the decoder is a principal component", cause=cause)
     ratio = ratio_to_pca(given, answers)
-    level = pca.error(given["images"], 0) / pca.error(given["images"], given["k"])
+    level = pca.error(given["_images"], 0) / pca.error(given["_images"], given["k"])
     if not ratio < 0.5 + level / 2:
         what = "the error on held-out images, as a multiple of PCA's"
         raise Wrong(what, "well below that of the mean image", ratio, "no training")
@@ -710,6 +713,7 @@ QUESTIONS = [
         given=given_training,
         prepare=train_hidden,
         ask=(ask_encoder, ask_decoder),
+        apart=True,
         then=only_what_is_asked,
         rules={is_linear: 1, error_of_pca: 1, space_of_pca: 2},
         measure=largest_angle,

@@ -101,7 +101,7 @@ covariance = np.cov(x.numpy(), rowvar=False, bias=True)
 return np.sort(np.linalg.eigvalsh(covariance))[::-1].copy()"""
 SKLEARN_SPECTRUM = """
 from sklearn.decomposition import PCA
-found = PCA(svd_solver="full").fit(x.numpy()).explained_variance_
+found = PCA().fit(x.numpy()).explained_variance_
 return torch.from_numpy(found) * (len(x) - 1) / len(x)"""
 LOOP_SHARE = """
 total, so_far = float(values.sum()), 0.0

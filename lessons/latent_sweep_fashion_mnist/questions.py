@@ -471,7 +471,7 @@ def ask_restored(state, given):
 
 
 def sent_late(step, given, answers):
-    return {"corrupted": given["_corrupted"]}
+    return {"corrupted": given["_corrupted"]} if step else given
 
 
 def ratio_to_affine(given, answers):
