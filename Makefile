@@ -12,7 +12,7 @@ export COURSE_DATA := $(if $(wildcard $(COURSE_DATA)),$(abspath $(COURSE_DATA)),
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup-lab setup-all lab course check test claims notebooks exercises grade bench site weights address clean
+.PHONY: help setup-lab setup-all lab course check test claims notebooks exercises grade mark bench site weights address clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -44,7 +44,10 @@ exercises: setup-all  ## student versions of the exercises, and one zip of them
 	@$(PY) -m tools.exercises
 
 grade: setup-all  ## grade a folder or zip of submissions: make grade SUBMISSIONS=path
-	@$(PY) -m grading.grade $(if $(SUBMISSIONS),"$(SUBMISSIONS)") $(if $(STUDENTS),--students "$(STUDENTS)") $(if $(MOODLE),--moodle "$(MOODLE)") $(if $(CANVAS),--canvas "$(CANVAS)")
+	@$(PY) -m grading.grade $(if $(SUBMISSIONS),"$(SUBMISSIONS)") $(if $(STUDENTS),--students "$(STUDENTS)") $(if $(MOODLE),--moodle "$(MOODLE)") $(if $(CANVAS),--canvas "$(CANVAS)") $(if $(DUE),--due "$(DUE)") $(if $(DEDUCT),--deduct "$(DEDUCT)") $(if $(MODELS),--models)
+
+mark: setup-all  ## mark the texts of graded submissions on the screen of nbgrader's formgrader
+	@cd grading && $(abspath $(PY)) -m jupyter server --allow-root --ServerApp.root_dir="$(CURDIR)" --ServerApp.default_url=/formgrader/gradebook --ServerApp.jpserver_extensions=nbgrader.server_extensions.formgrader=True $(LAB_ARGS)
 
 bench: setup-all  ## training speed beside other frameworks; writes benchmarks/RESULTS.md
 	@$(PY) -m benchmarks.bench

@@ -11,10 +11,15 @@ Names may hold spaces and any alphabet; one folder or zip around all of it is se
 is unpacked where a path says: members of a zip are read one by one, bounded, and a path in it is
 only ever a text to take a name from. A zip in a student's folder is that student's, whatever names
 are in it. What is no notebook is told, never passed over.
+
+When something was handed in is known from nbgrader's ``timestamp.txt``, or from the times in the
+platform's zip. Older Moodle and Canvas write the moment of the download there, for all the same, so
+only times that lie more than ``APART`` from each other are believed; Canvas says LATE in the name.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import tempfile
@@ -22,8 +27,11 @@ import unicodedata
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
+
+from nbgrader.utils import parse_utc
 
 from grading import assemble, sheets
 
@@ -31,12 +39,14 @@ MOODLE = re.compile(
     r"^(?P<name>.+?)_(?P<number>\d+)_assignsubmission_(?:file|onlinetext)_?(?P<rest>.*)$", re.S
 )
 CANVAS = re.compile(
-    r"^(?P<name>[^_\W\d][^_]*)_(?:LATE_)?(?P<number>\d{2,})_\d{2,}_(?P<rest>.+)$", re.S
+    r"^(?P<name>[^_\W\d][^_]*)_(?P<late>LATE_)?(?P<number>\d{2,})_\d{2,}_(?P<rest>.+)$", re.S
 )
-ALL_FILES, ALL_BYTES, DEEPEST = 50_000, 8 << 30, 3  # what one command reads, of zips in zips, too
+DEEPEST, OF_A_STUDENT = 3, (2_000, 256 << 20)  # zips in zips; files and bytes read of a zip in one
+APART = timedelta(hours=1)
 DOCUMENTS = {".pdf", ".html", ".htm", ".py", ".txt", ".docx", ".odt", ".zip", ".md", ".json"}
 WRAPPERS = {"submitted", "submissions", "abgaben", "predaje"}
 PASSED_OVER = "not looked at"
+TIME = "timestamp.txt"
 
 
 @dataclass
@@ -48,6 +58,8 @@ class Submission:
     why: str = ""
     notes: list[str] = field(default_factory=list)
     file: str = ""  # where the bytes lie, when ``data`` has not been read yet
+    time: str = ""  # when it was handed in, UTC; "" where that is not known
+    late: bool | None = None  # what the platform itself says
 
 
 @dataclass
@@ -57,6 +69,7 @@ class Found:
     path: PurePosixPath
     kept: Path | None = None  # where its bytes lie
     why: str = ""
+    time: datetime | None = None  # UTC
 
     @property
     def notebook(self) -> bool:
@@ -106,43 +119,49 @@ def _hidden(path: PurePosixPath) -> bool:
 
 
 class Reader:
-    """Reads files into a folder of its own, so that memory holds one at a time."""
+    """Reads notebooks into a folder of its own, so that memory holds one at a time."""
 
     def __init__(self, folder: Path):
-        self.folder, self.files, self.bytes = folder, 0, 0
+        self.folder, self.files = folder, 0
 
-    def keep(self, path: PurePosixPath, file: BinaryIO) -> Found:
+    def keep(self, path: PurePosixPath, file: BinaryIO, room: int = assemble.LARGEST_FILE) -> Found:
+        if path.suffix.lower() not in (".ipynb", ".zip") and path.name != TIME:
+            return Found(path)
         self.files += 1
-        limit = min(assemble.LARGEST_FILE, ALL_BYTES - self.bytes)
+        limit = min(assemble.LARGEST_FILE, room)
         kept, size = self.folder / str(self.files), 0
         with open(kept, "wb") as out:
             while size <= limit and (piece := file.read(1 << 20)):
                 out.write(piece)
                 size += len(piece)
-        self.bytes += size
         if size > limit:  # what a header says of the size is not believed
             kept.unlink()
             return Found(
                 path,
                 None,
-                f"{path.name} is larger than {assemble.LARGEST_FILE >> 20} MiB: "
-                "clear all outputs and hand it in again",
+                f"{path.name} is larger than {assemble.LARGEST_FILE >> 20} MiB, or the zip that it "
+                "is in: clear all outputs and hand it in again",
             )
         return Found(path, kept)
 
-    def archive(self, file: Path, where: PurePosixPath, depth: int = 1) -> Iterator[Found]:
-        """Members of a zip, those of zips in it as if they lay in a folder of its name."""
+    def archive(
+        self, file: Path, where: PurePosixPath, left: list[int], depth: int = 1
+    ) -> Iterator[Found]:
+        """Members of a zip, those of zips in it as if they lay in a folder of its name. What a
+        student zipped is bounded for itself, ``left`` counts its files and bytes: no zip of one
+        takes the room of another."""
         with zipfile.ZipFile(file) as archive:
             for info in sorted(archive.infolist(), key=_zip_name):
                 path = where / PurePosixPath(_zip_name(info).replace("\\", "/").lstrip("/"))
                 if info.is_dir() or _hidden(path):
                     continue
-                if self.files >= ALL_FILES:
+                if not left[0]:
                     yield Found(path, None, f"{path.name}: the zip holds too many files")
                     return
+                left[0] -= 1
                 try:
                     with archive.open(info) as member:
-                        found = self.keep(path, member)
+                        found = self.keep(path, member, left[1])
                 except (RuntimeError, NotImplementedError, zipfile.BadZipFile, OSError, EOFError):
                     yield Found(path, None, f"{path.name} cannot be unpacked")
                     continue
@@ -150,18 +169,27 @@ class Reader:
                     why = f"{path.name} cannot be unpacked ({type(error).__name__})"
                     yield Found(path, None, why)
                     continue
-                yield from self.inside(found, depth)
+                left[1] -= found.kept.stat().st_size if found.kept else 0
+                if depth == 1 and info.date_time > (1981,):  # the zone is taken to be ours
+                    with contextlib.suppress(ValueError):
+                        found.time = parse_utc(datetime(*info.date_time).astimezone())
+                yield from self.inside(found, list(OF_A_STUDENT) if depth == 1 else left, depth)
 
-    def inside(self, found: Found, depth: int) -> Iterator[Found]:
+    def inside(self, found: Found, left: list[int], depth: int = 1) -> Iterator[Found]:
         if found.path.suffix.lower() != ".zip" or found.kept is None:
             yield found
             return
         try:
             if depth >= DEEPEST:
                 raise zipfile.BadZipFile
-            yield from self.archive(found.kept, found.path, depth + 1)
+            with assemble.bounded():
+                inner = list(self.archive(found.kept, found.path, left, depth + 1))
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-            yield Found(found.path, None, f"{found.path.name} is no zip file that can be read")
+            inner = [Found(found.path, None, f"{found.path.name} is no zip file that can be read")]
+        found.kept.unlink()
+        for one in inner:
+            one.time = found.time
+        yield from inner
 
     def all_of(self, source: Path) -> Iterator[Found]:
         if source.is_dir():
@@ -169,12 +197,26 @@ class Reader:
                 inside = PurePosixPath(*path.relative_to(source).parts)
                 if not _hidden(inside) and not path.is_symlink() and path.is_file():
                     with open(path, "rb") as file:
-                        yield from self.inside(self.keep(inside, file), 1)
+                        yield from self.inside(self.keep(inside, file), list(OF_A_STUDENT))
         elif source.suffix.lower() == ".ipynb":
             with open(source, "rb") as file:
                 yield self.keep(PurePosixPath(source.name), file)
         else:
-            yield from self.archive(source, PurePosixPath())
+            yield from self.archive(source, PurePosixPath(), [50_000, 8 << 30])
+
+
+def _timed(found: list[Found]) -> list[Found]:
+    """With the times that can be believed; without nbgrader's own files of times."""
+    times = [one.time for one in found if one.time]
+    spread = bool(times) and max(times) - min(times) > APART
+    said = {}
+    for one in found:
+        if one.path.name == TIME and one.kept and not MOODLE.match(str(one.path)):
+            with contextlib.suppress(ValueError, OverflowError):
+                said[one.path.parent] = parse_utc(one.data()[:100].decode("utf-8", "replace"))
+    for one in found:
+        one.time = said.get(one.path.parent, one.time if spread else None)
+    return [one for one in found if one.path.name != TIME]
 
 
 def _named(path: PurePosixPath, exercises: dict[str, list[dict]]) -> str:
@@ -275,7 +317,7 @@ def each(source: Path, exercises: dict[str, list[dict]], say=print) -> Iterator[
         raise NothingFound(f"there is no {source}")
     with tempfile.TemporaryDirectory() as folder:
         try:
-            found = list(Reader(Path(folder)).all_of(source))
+            found = _timed(list(Reader(Path(folder)).all_of(source)))
         except (zipfile.BadZipFile, NotImplementedError):
             raise NothingFound(f"{source} is no zip file that can be read") from None
         found = _unwrapped(found, exercises, source.stem)
@@ -309,9 +351,12 @@ def _submissions(theirs, exercises, source) -> Iterator[Submission]:
         if unknown and len(known) == 1:  # one exercise was handed out: what cannot be read is of it
             files.setdefault(known[0], []).extend(unknown)
             unknown = []
+        foreign.sort(key=lambda one: not one.why)
         beside = [one.why or f"{one.path.name} is no notebook" for one in foreign]
         for name, several in files.items():
-            best = max(several, key=lambda one: _worth_more(one, exercises[name]))
+            best = several[0]
+            if len(several) > 1:
+                best = max(several, key=lambda one: _worth_more(one, exercises[name]))
             notes = [f"Handed in, too, and {PASSED_OVER}: {why}." for why in beside]
             others = [one.path.name for one in several if one is not best]
             if others:
@@ -319,7 +364,12 @@ def _submissions(theirs, exercises, source) -> Iterator[Submission]:
                     f"{len(several)} files for this exercise: {best.path.name} counts, "
                     f"{', '.join(others[:5])} was {PASSED_OVER}."
                 )
-            yield Submission(student, name, str(best.path), best.data(), best.why, notes[:10])
+            time = best.time.isoformat(" ", "seconds") if best.time else ""
+            canvas = next(filter(None, map(CANVAS.match, best.path.parts)), None)
+            yield Submission(
+                student, name, str(best.path), best.data(), best.why, notes[:10], time=time,
+                late=bool(canvas["late"]) if canvas else None,
+            )  # fmt: skip
         if unknown or (beside and not files):
             exercise = known[0] if len(known) == 1 else ""
             lines = [one.why or f"which exercise {one.path.name} is of cannot be told"

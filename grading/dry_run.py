@@ -1,88 +1,106 @@
-"""An instructor's dry run: sixty submissions of exercise 1 in a Moodle zip, graded, graded again,
-killed half-way and gone on with.
+"""An instructor's dry run over two exercises: graded, marked in two spreadsheet programs, killed
+half-way, handed in again and late. At the end every mark must be in its place.
 
     python -m grading.dry_run            writes build/dry_run and grading/DRY_RUN.md
 
 The submissions are right, wrong, broken and hostile ones of the corpus, under names in three
-alphabets.
+alphabets, in Moodle zips.
 """
 
 from __future__ import annotations
 
 import csv
+import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import time
 import zipfile
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 from itertools import product
 from pathlib import Path
 
+import openpyxl
+
 from grading import corpus, grade, report, sandbox
 
 ROOT = Path(__file__).resolve().parents[1]
-EXERCISE = "01_dense_autoencoder"
-
-FIRST = (
-    "Željka",
-    "Đurđa Marija",
-    "Mislav",
-    "נועה",
-    "יעל בת־אל",
-    "דוד",
-    "Anne-Marie",
-    "Sean Óg",
-    "Šime",
-    "Ćiril",
-)
+FOLDER = ROOT / "build/dry_run"
+OUT = FOLDER / "work"
+FIRST = ("Željka", "Đurđa Marija", "Mislav", "נועה", "יעל בת־אל", "דוד", "Anne-Marie", "Sean Óg",
+         "Šime", "Ćiril")  # fmt: skip
 LAST = ("Šarić", "Đokić Novak", "O'Neil", "כהן", "לוי־שרון", "Čačić")
-PARTS = {"right": 26, "wrong": 12, "broken": 10, "hostile": 12}  # how many of each kind
+PARTS = {  # how many of each kind
+    "01_dense_autoencoder": {"right": 26, "wrong": 12, "broken": 10, "hostile": 12},
+    "03_denoising": {"right": 4, "wrong": 4},
+}
+ONE, TWO = PARTS
+DUE, LATE = "2026-11-20", 3  # the last three hand in two days later
+Class = dict[str, corpus.Case]  # student, as in the tables -> what is handed in
 
 
-def chosen() -> list[tuple[str, corpus.Case]]:
-    """Sixty pairs (name of a student, case)."""
-    mine = [case for case in corpus.cases() if case.exercise == EXERCISE]
+def chosen(exercise: str) -> Class:
+    mine = [case for case in corpus.cases() if case.exercise == exercise]
     cases = []
-    for kind, count in PARTS.items():
+    for kind, count in PARTS[exercise].items():
         of_kind = [case for case in mine if case.name.startswith(kind)]
-        cases += [
-            of_kind[i * len(of_kind) // count]
-            if count < len(of_kind)
-            else of_kind[i % len(of_kind)]
-            for i in range(count)
-        ]
-    return [
-        (f"{first} {last}", case)
-        for (first, last), case in zip(product(FIRST, LAST), cases, strict=True)
-    ]
+        several = count >= len(of_kind)
+        cases += [of_kind[i % len(of_kind) if several else i * len(of_kind) // count]
+                  for i in range(count)]  # fmt: skip
+    names = product(FIRST, LAST)
+    return {
+        f"{' '.join(name)} {1000 + i}": case for i, (name, case) in enumerate(zip(names, cases))
+    }
 
 
-def write_zip(path: Path, students: list[tuple[str, corpus.Case]]) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for number, (name, case) in enumerate(students, 1000):
-            archive.writestr(
-                f"{name}_{number}_assignsubmission_file_/{case.exercise}.ipynb",
-                corpus.notebook(case),
-            )
+def write_zip(name: str, students: Class) -> Path:
+    with zipfile.ZipFile(FOLDER / name, "w", zipfile.ZIP_DEFLATED) as archive:
+        for place, (student, case) in enumerate(students.items()):
+            plain, _, number = student.rpartition(" ")
+            day = 20 if place < len(students) - LATE else 22
+            file = f"{plain}_{number}_assignsubmission_file_/{case.exercise}.ipynb"
+            info = zipfile.ZipInfo(file, (2026, 11, day, place * 2 % 24, 0, 0))
+            archive.writestr(info, corpus.notebook(case), zipfile.ZIP_DEFLATED)
+    return FOLDER / name
 
 
-def command(source: Path, out: Path) -> list[str]:
-    return [sys.executable, "-m", "grading.grade", str(source), "--out", str(out)]
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "grading.grade", "--out", str(OUT), *map(str, arguments)]
 
 
-def rows(out: Path) -> dict[str, dict]:
-    with open(out / "grades.csv", encoding="utf-8-sig", newline="") as file:
-        return {row["student"]: row for row in csv.DictReader(file)}
+def graded(*arguments: object, **how) -> tuple[float, float]:
+    """Wall seconds, and the processor seconds of the grader's own processes."""
+
+    def spent() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    start, before = time.monotonic(), spent()
+    subprocess.run(command(*arguments), check=True, **how)
+    return time.monotonic() - start, spent() - before
 
 
-def unexpected(out: Path, students: list[tuple[str, corpus.Case]]) -> list[str]:
+def in_boxes() -> float:
+    """Processor seconds that the boxes took in all, as they were measured for the limits."""
+    results = [json.loads(path.read_text()) for path in (OUT / "results").glob("*.json")]
+    return sum(seconds for result in results for what, seconds in result["spent"].items()
+               if what != "cell")  # fmt: skip
+
+
+def rows() -> dict[tuple[str, str], dict]:
+    with open(OUT / "grades.csv", encoding="utf-8-sig", newline="") as file:
+        return {(row["student"], row["exercise"]): row for row in csv.DictReader(file)}
+
+
+def unexpected(students: Class) -> list[str]:
     """What of the table is not as the corpus says."""
-    found, wrong, worth = rows(out), [], report.worth(grade.all_exercises()[EXERCISE])
-    for number, (name, case) in enumerate(students, 1000):
-        row = found[f"{name} {number}"]
+    found, wrong = rows(), []
+    for student, case in students.items():
+        row, worth = found[student, case.exercise], report.worth(exercises[case.exercise])
         expected = {
             key: case.partly.get(key, points)
             for key, (points, manual) in worth.items()
@@ -91,76 +109,129 @@ def unexpected(out: Path, students: list[tuple[str, corpus.Case]]) -> list[str]:
         got = {
             key: float(value)
             for key, _, value in (part.partition(": ") for part in row["questions"].split("; "))
-            if not worth[key][1] and float(value)
+            if not worth[key][1] and float(value or "nan")
         }
         if got != expected or row["status"] not in case.status:
-            wrong.append(
-                f"{name}, {case.name}: {row['status']}, {got}, "
-                f"expected {' or '.join(case.status)}, {expected}"
-            )
+            wrong.append(f"{student}, {case.name}: {row['status']}, {got}, expected "
+                         f"{' or '.join(case.status)}, {expected}")  # fmt: skip
     return wrong
 
 
-def main() -> int:
-    folder = ROOT / "build/dry_run"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    students, source = chosen(), folder / "Exercise 1, submissions.zip"
-    write_zip(source, students)
-    start = time.monotonic()
-    subprocess.run(command(source, folder / "work"), check=True)
-    seconds = time.monotonic() - start
-    found, wrong = rows(folder / "work"), unexpected(folder / "work", students)
+def mark(exercise: str, given: dict, program: str) -> None:
+    """Mark every other text of an exercise, as a teacher does in a spreadsheet program."""
+    book = openpyxl.load_workbook(OUT / "texts.xlsx")
+    header, *lines = [list(row) for row in book.active.iter_rows()]
+    place = {cell.value: column for column, cell in enumerate(header)}
+    mine = [line for line in lines if line[place["exercise"]].value == exercise]
+    for number, line in enumerate(mine[program == "xlsx" :: 2]):
+        student, points = line[place["student"]].value, number % 7 / 2
+        line[place["points"]].value, line[place["comment"]].value = points, f"Točno, {number} žutih"
+        given[student, exercise] = points
+    if program == "xlsx":
+        book.save(OUT / "texts.xlsx")
+        return
+    with open(OUT / "texts.csv", "w", encoding="cp1250", errors="replace", newline="") as file:
+        writer = csv.writer(file, delimiter=";")
+        for line in [header, *lines]:
+            values = [cell.value for cell in line]
+            writer.writerow([f"{v:g}".replace(".", ",") if isinstance(v, float) else v
+                             for v in values])  # fmt: skip
 
-    before, start = (folder / "work/grades.csv").read_bytes(), time.monotonic()
-    subprocess.run(command(source, folder / "work"), check=True, stdout=subprocess.DEVNULL)
-    again = time.monotonic() - start
-    same = (folder / "work/grades.csv").read_bytes() == before
 
-    half = subprocess.Popen(command(source, folder / "killed"), stdout=subprocess.DEVNULL)
-    kept = folder / "killed/results"
-    while len(list(kept.glob("*.json"))) < len(students) // 2:
-        time.sleep(0.2)
-    below = sandbox.descendants(half.pid)
-    half.kill()
-    half.wait()
+def misplaced(given: dict) -> list[str]:
+    """Marks by hand that are not where they were given."""
+    found = rows()
+    return [
+        f"{key}: {points:g} given by hand, {found[key]['by_hand']!r} found"
+        for key, points in given.items()
+        if found[key]["by_hand"] != f"{points:g}"
+    ]
+
+
+def killed_half_way(source: Path, students: Class) -> str:
+    """Start to grade, kill it with SIGKILL, look what is left."""
+    kept, before = OUT / "results", len(list((OUT / "results").glob("*.json")))
+    run = subprocess.Popen(command(source), stdout=subprocess.DEVNULL)
+    while len(list(kept.glob("*.json"))) < before + len(students) // 2 and run.poll() is None:
+        time.sleep(0.1)
+    below = sandbox.descendants(run.pid)
+    run.kill()
+    run.wait()
     time.sleep(5)
     left = sum(os.path.exists(f"/proc/{pid}") for pid in below)
-    after_kill, marks = (
-        len(list(kept.glob("*.json"))),
-        Counter(row["status"] for row in rows(folder / "killed").values()),
-    )
-    subprocess.run(command(source, folder / "killed"), check=True, stdout=subprocess.DEVNULL)
-    wrong_after = unexpected(folder / "killed", students)
+    without = sum(row["status"] == "not graded" for row in rows().values())
+    return (f"{len(list(kept.glob('*.json'))) - before} results kept, {without} lines of the table "
+            f"without a mark; of its {len(below)} processes {left} are left after 5 s")  # fmt: skip
 
-    kinds = ", ".join(f"{count} {kind}" for kind, count in PARTS.items())
-    each, equal = seconds / len(students), "the same, byte for byte" if same else "DIFFERS"
-    statuses = Counter(row["status"] for row in found.values()).most_common()
+
+def main() -> int:
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
+    load = os.getloadavg()[0]
+    first, second, quiet = chosen(ONE), chosen(TWO), {"stdout": subprocess.DEVNULL}
+    one = write_zip("Exercise 1, submissions.zip", first)
+    seconds, spent = graded(one, "--due", DUE)
+    boxes, wrong = in_boxes(), unexpected(first)
+    before = (OUT / "grades.csv").read_bytes()
+    again, _ = graded(one, **quiet)
+    same = (OUT / "grades.csv").read_bytes() == before
+
+    given: dict[tuple[str, str], float] = {}
+    mark(ONE, given, "xlsx")
+    two = write_zip("Exercise 3, submissions.zip", second)
+    kill = killed_half_way(two, second)
+    wrong += misplaced(given)
+    graded(two, **quiet)
+    mark(ONE, given, "csv")
+    mark(TWO, given, "csv")
+    graded(**quiet)
+    wrong += unexpected(first) + unexpected(second) + misplaced(given)
+
+    mine = [who for who, what in given if what == ONE and first[who].name.startswith("right")]
+    # one changes the text, the other one some code
+    changed, code, *_ = [who for who in mine if not first[who].change]
+    anew = {
+        changed: replace(first[changed], answers={**first[changed].answers, "why": "Other words."}),
+        code: replace(first[code], answers={**first[code].answers, "dead_units": "dead_units = 1"},
+                      loses=(*first[code].loses, "check_dead_units")),
+    }  # fmt: skip
+    told = subprocess.run(command(write_zip("late.zip", anew)), check=True, capture_output=True)
+    lost, kept = given.pop((changed, ONE)), f"{changed}, {ONE}, why: the answer was changed"
+    wrong += unexpected(first | anew) + unexpected(second) + misplaced(given)
+    review = kept in told.stdout.decode() and rows()[changed, ONE]["by_hand"] == ""
+    late = Counter(row["late"] for row in rows().values() if row["exercise"] == ONE)
+
+    kinds = ", ".join(f"{count} {kind}" for kind, count in PARTS[ONE].items())
+    statuses = Counter(row["status"] for row in rows().values()).most_common()
     lines = [
         "# A dry run",
         "",
-        f"Sixty submissions of exercise 1 ({kinds}) in one Moodle zip, made and graded by "
-        f"`python -m grading.dry_run` on {date.today().isoformat()}, {os.cpu_count()} cores.",
+        f"{len(first)} submissions of exercise 1 ({kinds}) and {len(second)} of exercise 3, made "
+        f"and graded by `python -m grading.dry_run` on {date.today().isoformat()}, "
+        f"{sandbox.processors()} cores (load at the start: {load:.1f}).",
         "",
         "| | |",
         "|---|---|",
-        f"| time, with the check of the grader | {seconds:.0f} s, {each:.1f} s a submission |",
-        f"| marks and statuses as expected | {len(students) - len(wrong)} of {len(students)} |",
+        f"| exercise 1, with the check of the grader | {seconds:.0f} s, "
+        f"{seconds / len(first):.1f} s a submission; processor time: "
+        f"{spent:.0f} s of the grader, {boxes:.0f} s in the boxes |",
+        f"| the same command again | {again:.0f} s, `grades.csv` "
+        f"{'the same, byte for byte' if same else 'DIFFERS'} |",
+        f"| exercise 3, killed half-way (SIGKILL) | {kill} |",
+        f"| texts marked: in xlsx, then in a CSV with semicolons, in cp1250 | {len(given) + 1} |",
+        f"| handed in again, one with another text | its mark, {lost:g}, is "
+        f"{'kept for review' if review else 'LOST'} |",
+        f"| lateness | {', '.join(f'{n} × {how}' for how, n in late.most_common())} |",
         f"| statuses | {', '.join(f'{count} {status}' for status, count in statuses)} |",
-        f"| the same command again | {again:.0f} s, `grades.csv` {equal} |",
-        f"| killed half-way (SIGKILL) | {after_kill} results kept, {marks['not graded']} lines of "
-        f"the table then without a mark; of its {len(below)} processes {left} are left after 5 s |",
-        "| gone on with | marks and statuses as expected: "
-        f"{len(students) - len(wrong_after)} of {len(students)} |",
+        f"| marks not as expected, at any of these steps | {len(wrong)} |",
     ]
-    (ROOT / "grading/DRY_RUN.md").write_text(
-        "\n".join([*lines, *(f"\nNot as expected: {line}" for line in [*wrong, *wrong_after])])
-        + "\n",
-        encoding="utf-8",
-    )
-    print("\n".join([*lines[4:], *wrong, *wrong_after]))
-    return bool(wrong or wrong_after or not same)
+    text = "\n".join([*lines, *(f"\nNot as expected: {line}" for line in wrong)])
+    (ROOT / "grading/DRY_RUN.md").write_text(f"{text}\n", encoding="utf-8")
+    print(text)
+    return bool(wrong or not same or not review)
 
+
+exercises = grade.all_exercises()
 
 if __name__ == "__main__":
     sys.exit(main())

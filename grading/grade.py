@@ -25,9 +25,8 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
-
-import torch
 
 from course_utils.engine import asking
 from course_utils.engine.asking import Question, Wrong
@@ -178,6 +177,8 @@ def grade(
         return max(seconds, limits.as_reference * took.get(name, 0.0))
 
     start = time.monotonic()
+    import torch  # after course_utils, which sets how its threads wait
+
     torch.set_num_threads(1)
     result = Result(submission.student, submission.exercise, "graded")
     template = assemble.exercise_cells(exercise_path(submission.exercise))
@@ -239,7 +240,7 @@ def grade(
             answers = ask(question, given, seed, seconds)
         except TimeoutError as error:
             result.messages[question.cell] = f"Out of time: {error}."
-            late.append(question.name)
+            late.append(f"“{report.titles(template)[1][question.cell]}”")
             return
         except Wrong as wrong:
             answers = [asking.NoAnswer(wrong) for _ in question.ask]
@@ -262,7 +263,7 @@ def grade(
                     raise sandbox.BoxEnded(
                         "timed out", f"the notebook took more than {in_all:.0f} s in all"
                     )
-                if message["kind"] == "cell" and message.get("key") in places:
+                if message["kind"] == "cell" and str(message.get("key"))[:9] in places:
                     cell = shown[int(message["key"])]
                     cell["outputs"], cell["error"] = (
                         report.only_known(message.get("outputs")),
@@ -395,17 +396,27 @@ class Work:
         mark = hashlib.sha256(f"{exercise}/{student}".encode()).hexdigest()[:20]
         return self.results / f"{mark}.json"
 
+    def screen(self, student: str, exercise: str) -> Path:
+        """What nbgrader's formgrader shows."""
+        return self.folder / "autograded" / student / exercise / f"{exercise}.ipynb"
+
     def take_in(self, new: collect.Submission) -> None:
         """Keep a submission, in nbgrader's folder; it takes the place of the student's last one."""
         folder = self.folder / "submitted" / new.student / (new.exercise or "unknown")
         folder.mkdir(parents=True, exist_ok=True)
-        about = {**asdict(new), "data": new.data is not None}
         file = folder / f"{new.exercise or 'unknown'}.ipynb"
+        with contextlib.suppress(OSError, ValueError):  # of the same file the first time counts
+            old = json.loads((folder / "about.json").read_bytes()).get("time")
+            new.time = old if old and file.read_bytes() == new.data else new.time
+        about = {**asdict(new), "data": new.data is not None}
         if new.data is None:
             file.unlink(missing_ok=True)
         else:
             sheets.replace(file, new.data)
         sheets.replace(folder / "about.json", json.dumps(about).encode())
+        (folder / collect.TIME).unlink(missing_ok=True)
+        if new.time:
+            sheets.replace(folder / collect.TIME, f"{new.time} UTC".encode())
 
     def handed_in(self, read: bool = True) -> Iterator[collect.Submission]:
         """All that was ever handed in, one at a time."""
@@ -425,8 +436,11 @@ class Work:
             return None
         return result if result.fingerprint == mark else None
 
-    def keep(self, result: Result) -> None:
-        path = self.path(result.student, result.exercise)
+    def keep(self, result: Result, template: list[dict]) -> None:
+        key = result.student, result.exercise
+        self.screen(*key).parent.mkdir(parents=True, exist_ok=True)
+        sheets.replace(self.screen(*key), report.formgrader_notebook(result, template))
+        path = self.path(*key)
         sheets.replace(path, json.dumps({**asdict(result), "points": {}}).encode())
 
 
@@ -442,12 +456,16 @@ def what_is_there(
     still to be graded, with their fingerprints. No old mark is left of these, unless this is a look
     only."""
     results, todo = {}, []
-    stored = marks.read()
+    stored, times = marks.read(), marks.times()
     for submission in work.handed_in():
         key = submission.student, submission.exercise
+        marks.platform[key] = submission.late
         if submission.exercise not in exercises:
             results[key] = Result(*key, "unreadable", notes=[f"Not graded: {submission.why}."])
             continue
+        known = times[key].handed_in if key in times else ""
+        if not look and str(known or "") != submission.time:
+            marks.handed_in(*key, submission.time)
         mark = fingerprint(submission, work.secret)
         result = None if key in again else work.kept(submission, mark)
         if result is not None and result.status != "not graded":
@@ -459,7 +477,8 @@ def what_is_there(
             }
         if result is None or result.status == "not graded" or not result.points:
             if not look:
-                work.path(*key).unlink(missing_ok=True)
+                for old in (work.path(*key), work.screen(*key)):
+                    old.unlink(missing_ok=True)
                 marks.begin(*key)
             todo.append((*key, mark))
             result = waiting(*key)
@@ -480,6 +499,9 @@ def run(
     only: str = "",
     jobs: int = 0,
     again: bool = False,
+    due: str = "",
+    deduct: float | None = None,
+    models: bool = False,
     bwrap: str | None = None,
     limits: sandbox.Limits = LIMITS,
     check_grader: bool = True,
@@ -498,6 +520,8 @@ def run(
             today.add((submission.student, submission.exercise))
         for name in sorted({path.name for path in out.glob("submitted/*/*")} & exercises.keys()):
             marks.exercise(name, exercises[name])
+        for name in {name for _, name in today} & exercises.keys():
+            marks.due(name, due, deduct)
         results, todo = what_is_there(work, marks, exercises, today if again else set())
         say(
             f"{len(today)} submissions taken in, {len(results)} in all: "
@@ -508,7 +532,7 @@ def run(
             report.write_all(out, results, exercises, marks, picture=False)
             how = work.secret, bwrap, limits
             _grade_all(work, marks, exercises, results, todo, how, jobs, check_grader, say)
-        report.write_all(out, results, exercises, marks)
+        report.write_all(out, results, exercises, marks, models=models)
         for line in marks.said:
             say(line)
     return [results[key] for key in sorted(results, key=lambda key: key[::-1])]
@@ -553,11 +577,21 @@ def _grade_all(work, marks, exercises, results, todo, how, jobs, check_grader, s
             results[key] = result
             if result.status != "not graded":
                 marks.finish(result, exercises[result.exercise])
-                work.keep(result)
+                work.keep(result, exercises[result.exercise])
             say(
                 f"[{number}/{len(todo)}] {result.student}, {result.exercise}: "
                 f"{result.status}, {sum(result.points.values()):g} points, {result.seconds:.0f} s"
             )
+
+
+def due_date(text: str) -> str:
+    """A date and time by the clock of this machine, as nbgrader wants it; a day ends at midnight.
+
+    Raises:
+        ValueError: it is no date.
+    """
+    when = datetime.fromisoformat(f"{text} 23:59:59" if len(text.strip()) <= 10 else text)
+    return when.astimezone().isoformat()
 
 
 def main() -> int:
@@ -571,6 +605,9 @@ def main() -> int:
     add("--exercise", default="", help="all notebooks are of this exercise, whatever their names")
     add("--moodle", type=Path, help="Moodle's grading worksheet, to be filled in")
     add("--canvas", type=Path, help="Canvas's gradebook export, to be filled in")
+    add("--due", type=due_date, help="due date of what is in this folder or zip")
+    add("--deduct", type=float, help="percent of all points for each day that it came too late")
+    add("--models", action="store_true", help="model answers and rubrics on the feedback pages")
     add("--jobs", type=int, default=0, help="submissions at a time (default: one a processor)")
     add("--again", action="store_true", help="grade all of this folder anew")
     add(
@@ -582,6 +619,8 @@ def main() -> int:
     out = options.out.resolve()
     if not options.submissions and not (out / "gradebook.db").exists():
         parser.error("name a folder or zip of submissions: make grade SUBMISSIONS=path")
+    if not options.submissions and (options.due or options.deduct is not None):
+        parser.error("a due date is that of the exercises in SUBMISSIONS: name these, too")
     # every submission is graded on the same images, which every machine has
     os.environ["COURSE_DATA"] = "sample"
     bwrap = None
@@ -607,6 +646,9 @@ def main() -> int:
             only=options.exercise,
             jobs=options.jobs,
             again=options.again,
+            due=options.due or "",
+            deduct=options.deduct,
+            models=options.models,
             bwrap=bwrap,
         )
         lines = exports.fill_in(out, all_exercises(), options.moodle, options.canvas)

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from sqlalchemy import text
@@ -29,6 +30,7 @@ TABLES = (
     primary key (student, exercise, question, digest))""",
     "create table if not exists exercise (name text primary key, digest text)",
     "create table if not exists class_list (student text primary key, email text)",
+    "create table if not exists deduction (exercise text primary key, percent real)",
 )
 HERE = "student=:student and exercise=:exercise and question=:question"
 
@@ -50,6 +52,41 @@ class Mark:
         return None if base is None else base + (self.extra or 0)
 
 
+@dataclass
+class Times:
+    """When something was handed in and when it was due, an extension in the gradebook counted; in
+    UTC, None where that is not known."""
+
+    handed_in: datetime | None = None
+    due: datetime | None = None
+    said: bool | None = None  # whether it was late, as the platform says
+    percent: float = 0  # of all points, deducted for each day begun
+
+    @property
+    def late(self) -> timedelta | None:
+        if not (self.handed_in and self.due):
+            return None
+        return max(self.handed_in - self.due, timedelta())
+
+    @property
+    def days(self) -> int:
+        return -(-self.late // timedelta(days=1)) if self.late else 0
+
+    @property
+    def words(self) -> tuple[str, str]:
+        """When it was handed in, by the clock of this machine, and how late that was."""
+        here = self.handed_in and self.handed_in.replace(tzinfo=timezone.utc).astimezone()
+        when = f"{here:%Y-%m-%d %H:%M}" if here else "unknown"
+        if self.late is not None:
+            minutes = self.late // timedelta(minutes=1)
+            parts = minutes // 1440, minutes // 60 % 24, minutes % 60
+            words = " ".join(f"{n} {unit}" for n, unit in zip(parts, ("d", "h", "min")) if n)
+            return when, (words or "less than 1 min") if self.late else "no"
+        if self.said is not None:
+            return when, "yes" if self.said else "no"
+        return when, "unknown" if self.due else ""
+
+
 def digest_of(words: str) -> str:
     return hashlib.sha256(" ".join(words.split()).encode("utf-8", "replace")).hexdigest()[:16]
 
@@ -69,6 +106,7 @@ class Marks:
         from nbgrader import api
 
         self.api, self.said = api, list[str]()
+        self.platform: dict[tuple[str, str], bool | None] = {}  # what it says: late or not
         self.refused: dict[str, str] = {}  # row of the texts -> why what stands there is no mark
         self.book = api.Gradebook(f"sqlite:///{folder / 'gradebook.db'}", "autoencoders")
         with self.saved():
@@ -125,6 +163,34 @@ class Marks:
         with self.saved():
             self.sql("insert or replace into exercise values (:name, :digest)", name=name,
                      digest=digest)  # fmt: skip
+
+    def due(self, exercise: str, when: str, percent: float | None) -> None:
+        """A due date in nbgrader's column, and what each day after it costs; "" and None leave what
+        stands there."""
+        if when:
+            self.book.update_or_create_assignment(exercise, duedate=when)
+        if percent is not None:
+            with self.saved():
+                self.sql("insert or replace into deduction values (:exercise, :percent)",
+                         exercise=exercise, percent=percent)  # fmt: skip
+
+    def times(self) -> dict[tuple[str, str], Times]:
+        percent = dict(self.sql("select exercise, percent from deduction").all())
+        return {
+            (here.student_id, of.name): Times(
+                here.timestamp,
+                here.duedate if of.duedate else None,
+                self.platform.get((here.student_id, of.name)),
+                percent.get(of.name, 0),
+            )
+            for of in self.book.assignments
+            for here in of.submissions
+        }
+
+    def handed_in(self, student: str, exercise: str, time: str) -> None:
+        self.book.update_or_create_student(student)
+        with self.book.db.no_autoflush:
+            self.book.update_or_create_submission(exercise, student, timestamp=time or None)
 
     def _rows(self, student: str, exercise: str) -> tuple[dict, dict]:
         """Question -> nbgrader's Grade, answer cell -> its Comment; made where they are missing."""

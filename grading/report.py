@@ -16,10 +16,14 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from grading import sheets
-from grading.assemble import info, printable
-from grading.marks import Mark, Marks, digest_of
+import nbformat
+from nbformat import v4
 
+from grading import sheets
+from grading.assemble import exercise_cells, info, printable
+from grading.marks import Mark, Marks, Times, digest_of
+
+ROOT = Path(__file__).resolve().parents[1]
 PNG = b"\x89PNG\r\n\x1a\n"
 WRITTEN = ("grades.csv", "marks.xlsx", "texts.xlsx", "feedback", "summary.png")
 
@@ -35,11 +39,20 @@ class Total:
     points: dict[str, float | None]
     marks: dict[str, Mark]
     answers: dict[str, str]  # the texts that a person has to mark
+    times: Times
 
     def sum(self, manual: bool | None = None) -> float | None:
-        """Of all points, or of those by hand or by the box; None while one is missing."""
+        """Of all points, less what lateness costs, or of those by hand or by the box; None while
+        one is missing."""
         found = [self.points[k] for k, (_, m) in self.worth.items() if manual in (None, m)]
-        return None if None in found or not self.worth else sum(found)
+        if None in found or not self.worth:
+            return None
+        return sum(found) - (self.deducted if manual is None else 0)
+
+    @property
+    def deducted(self) -> float:
+        known = sum(value for value in self.points.values() if value is not None)
+        return min(known, round(self.most() * self.times.percent / 100 * self.times.days, 2))
 
     def most(self, manual: bool | None = None) -> float:
         return sum(most for most, m in self.worth.values() if manual in (None, m))
@@ -100,7 +113,7 @@ def text_answers(result) -> dict[str, str]:
 
 def totals(results: dict, exercises: dict, marks: Marks) -> list[Total]:
     """For each result its points by question."""
-    stored, found = marks.read(), []
+    stored, times, found = marks.read(), marks.times(), []
     for key in sorted(results):
         result = results[key]
         template = exercises.get(result.exercise, [])
@@ -114,9 +127,8 @@ def totals(results: dict, exercises: dict, marks: Marks) -> list[Total]:
             else:
                 points[name] = None if manual and name in answers else 0.0
         title, names = titles(template)
-        found.append(
-            Total(result, title or result.exercise, worth(template), names, points, here, answers)
-        )
+        title, when = title or result.exercise, times.get(key, Times(said=marks.platform.get(key)))
+        found.append(Total(result, title, worth(template), names, points, here, answers, when))
     return found
 
 
@@ -124,8 +136,8 @@ def shown(value: float | None) -> str:
     return "" if value is None else f"{value:g}"
 
 
-GRADES = """student exercise status automatic automatic_of by_hand by_hand_of points of questions
-notes""".split()
+GRADES = """student exercise status automatic automatic_of by_hand by_hand_of points of handed_in
+late deducted questions notes""".split()
 TEXTS = "student exercise question answer points of comment note key".split()
 
 
@@ -143,6 +155,8 @@ def grade_rows(all_totals: list[Total]) -> list[list]:
             f"{total.most(True):g}",
             shown(total.sum()),
             f"{total.most():g}",
+            *(("", "") if total.result.status == "missing" else total.times.words),
+            shown(total.deducted or None),
             "; ".join(f"{key}: {shown(value)}" for key, value in total.points.items()),
             " ".join(total.result.notes),
         ]
@@ -199,7 +213,7 @@ def write_texts(folder: Path, all_totals: list[Total], marks: Marks) -> None:
             note = "; ".join(filter(None, [marks.refused.get(key, ""), earlier]))
             points = shown(mark.manual)
             rows.append(
-                [student, exercise, name, answer[:8000], points,
+                [student, exercise, total.titles[name], answer[:8000], points,
                  f"{total.worth[name][0]:g}", mark.comment, note, key]
             )  # fmt: skip
             kept.append((student, exercise, name, points, mark.comment))
@@ -282,72 +296,153 @@ def readable(key: str) -> str:
 
 STYLE = """
 body{font:16px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#222}
-table{border-collapse:collapse;width:100%}
+table{border-collapse:collapse}
 td,th{border:1px solid #bbb;padding:.3em .6em;text-align:start;vertical-align:top}
-pre{background:#f4f4f4;padding:.6em;overflow-x:auto;white-space:pre-wrap}
-.answer pre.source{border-inline-start:4px solid #0072B2}
-.full{background:#e2f3ea}.none{background:#fbe6dc}.out{background:#fff;border:1px solid #ddd}
-img{max-width:100%} .why{white-space:pre-line}
+pre{background:#f4f4f4;padding:.6em;overflow-x:auto;white-space:pre-wrap;overflow-wrap:anywhere}
+pre.source{border-inline-start:4px solid #0072B2}
+.full{background:#e2f3ea}.some{background:#fdf3d8}.none{background:#fbe6dc}
+.out{background:#fff;border:1px solid #ddd}
+section{border-top:1px solid #bbb;margin-top:2em}
+img{max-width:100%} .why{white-space:pre-line;padding:.3em .6em}
 """
 
 
-def feedback_page(totals_of_student: list[Total]) -> str:
-    """One page of a student: every exercise with its questions, points, reasons, and what the
-    student's answers showed when they ran."""
+def own_cells(result, questions: dict) -> dict[str, list[dict]]:
+    """Question -> the cells that the student wrote for it; under "" those after the last one."""
+    found, own = dict.fromkeys(questions, []), []
+    for cell in result.cells:
+        if (cell["answer"] or cell["key"] == "+") and cell["source"].strip():
+            own.append(cell)
+        if cell["key"] in questions:
+            found[cell["key"]], own = own, []
+    return {**found, "": own}
+
+
+def model_answers(exercise: str, template: list[dict]) -> dict[str, tuple[str, str]]:
+    """Question -> its model answer, and how a text is marked."""
+    path = ROOT / "solutions" / exercise / f"{exercise}.ipynb"
+    solved = {info(cell).get("grade_id"): cell["source"] for cell in exercise_cells(path)}
+    found, own, given = {}, [], ""
+    for cell in template:
+        about = info(cell)
+        if about.get("solution"):
+            own.append(re.sub(r"^ *### (BEGIN|END) SOLUTION\n?", "", solved[about["grade_id"]],
+                              flags=re.M))  # fmt: skip
+        elif cell["cell_type"] == "markdown":
+            given = cell["source"]
+        if about.get("grade"):
+            rubric = given.partition("*How it is marked.*")[2] if about.get("solution") else ""
+            found[about["grade_id"]], own = ("\n\n".join(own), rubric.strip()), []
+    return found
+
+
+def formgrader_notebook(result, template: list[dict]) -> bytes:
+    """What nbgrader's formgrader shows of a submission: the questions, the student's cells and
+    what these showed. A text is shown as it was typed; nothing in it is markup."""
+    about = {
+        info(cell)["grade_id"]: (info(cell), cell["source"]) for cell in template if info(cell)
+    }
+    named, rubrics = titles(template)[1], model_answers(result.exercise, template)
+    cells = []
+
+    def add(kind: str, source: str, key: str = "", outputs: list = ()) -> None:
+        named = {"nbgrader": about[key][0]} if key in about else {}
+        new = (
+            v4.new_code_cell(source, outputs=[*outputs], metadata=named)
+            if kind == "code"
+            else v4.new_markdown_cell(source, metadata=named)
+        )
+        cells.append(new)
+
+    for key, own in own_cells(result, worth(template)).items():
+        if key or own:
+            add("markdown", f"## {named.get(key, 'More cells')}\n\n{rubrics.get(key, ('', ''))[1]}")
+        if key in result.messages:
+            add("markdown", f"<pre>{html.escape(result.messages[key])}</pre>")
+        for cell in own:
+            if cell["kind"] == "code":
+                add("code", cell["source"], cell["key"], [
+                    v4.new_output("stream", text=shown["text"]) if "text" in shown
+                    else v4.new_output("display_data", {"image/png": shown["picture"]})
+                    for shown in cell["outputs"]
+                ])  # fmt: skip
+            else:
+                shown = html.escape(cell["source"])
+                text = f'<pre dir="auto" style="white-space:pre-wrap">{shown}</pre>'
+                add("markdown", text, cell["key"])
+        if key in about and not about[key][0].get("solution"):
+            add("code", about[key][1], key)
+    return printable(nbformat.writes(v4.new_notebook(cells=cells))).encode()
+
+
+def feedback_page(totals_of_student: list[Total], model: dict) -> str:
+    """One page of a student: every exercise with its questions, and under each its points, the
+    reason, the student's cells and what they showed; the model answer, where there is one."""
     escape = html.escape
     student = totals_of_student[0].result.student
     parts = [
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
         '<meta http-equiv="Content-Security-Policy" '
         "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
         f"<title>{escape(student)}</title><style>{STYLE}</style></head>"
         f'<body><h1 dir="auto">{escape(student)}</h1>'
     ]
+
+    def add(tag: str, text: str, more: str = 'dir="auto"') -> None:
+        if text:
+            parts.append(f"<{tag} {more}>{escape(text)}</{tag}>")
+
     for total in totals_of_student:
         result, points = total.result, total.points
         known = {key: value for key, value in points.items() if value is not None}
         of = sum(total.worth[key][0] for key in known)
-        waiting = total.most() - of
+        waiting, deducted = total.most() - of, total.deducted
         if result.status == "not graded" or not total.worth:
             sum_of = result.status
         else:
-            sum_of = f"{sum(known.values()):g} of {of:g} points"
+            sum_of = f"{sum(known.values()) - deducted:g} of {of:g} points"
             if waiting:
                 sum_of += f" so far; a text answer, {waiting:g} points, is still to be marked"
-        parts.append(f"<h2>{escape(total.title)}: {sum_of}</h2>")
-        parts += [
-            f"<p>{escape(note)}</p>"
-            for note in result.notes
-            if not note.startswith("For the teacher")
-        ]
-        parts.append("<table><tr><th>question</th><th>points</th><th>why</th></tr>")
+        add("h2", f"{total.title}: {sum_of}")
+        when, late = total.times.words
+        if late:
+            less = f"; {deducted:g} points are deducted" if deducted else ""
+            add("p", f"Handed in: {when}; late: {late}{less}.")
+        for note in result.notes:
+            add("p", "" if note.startswith("For the teacher") else note)
+        rows, sections = [], own_cells(result, total.worth)
         for key, (most, _) in total.worth.items():
             value = points[key]
-            why = [result.messages.get(key, ""), total.marks.get(key, Mark()).comment]
-            why = "\n".join(filter(None, why)) or ("right" if value == most else "")
-            mood = "" if value is None else "full" if value == most else "none"
+            mood = "" if value is None else "full" if value >= most else "some" if value else "none"
             mark = f"of {most:g}, to be marked" if value is None else f"{value:g} of {most:g}"
-            parts.append(
-                f'<tr class="{mood}"><td>{escape(total.titles[key])}</td><td>{mark}</td>'
-                f'<td dir="auto" class="why">{escape(why)}</td></tr>'
-            )
+            rows.append((key, total.titles[key], mark, mood))
+        parts.append("<table><tr><th>question</th><th>points</th></tr>")
+        for _, title, mark, mood in rows:
+            parts.append(f'<tr class="{mood}"><td>{escape(title)}</td><td>{mark}</td></tr>')
         parts.append("</table>")
-        for cell in result.cells:
-            mine = cell["answer"] or cell["key"] == "+"
-            if not mine or not cell["source"].strip():
+        for key, title, mark, mood in [*rows, ("", "More of your cells", "", "")]:
+            if not key and not sections[key]:
                 continue
-            parts.append('<div class="answer">')
-            parts.append(f'<pre class="source" dir="auto">{escape(cell["source"][:20_000])}</pre>')
-            for output in cell["outputs"]:
-                if "text" in output:
-                    parts.append(f'<pre class="out">{escape(output["text"])}</pre>')
-                else:
-                    source = f"data:image/png;base64,{output['picture']}"
-                    parts.append(f'<img alt="a figure of this notebook" src="{source}">')
-            comment = total.marks.get(cell["key"], Mark()).comment
-            if comment and cell["key"] not in total.worth:
-                parts.append(f'<p dir="auto"><b>Comment:</b> {escape(comment)}</p>')
-            parts.append("</div>")
+            parts.append("<section>")
+            add("h3", f"{title}: {mark}" if mark else title)
+            reason = result.messages.get(key, "") or ("Right." if mood == "full" else "")
+            add("p", reason, f'dir="auto" class="why {mood}"')
+            for cell in sections[key]:
+                add("pre", cell["source"][:20_000], 'dir="auto" class="source"')
+                for output in cell["outputs"]:
+                    add("pre", output.get("text", ""), 'class="out"')
+                    if "picture" in output:
+                        source = f"data:image/png;base64,{output['picture']}"
+                        parts.append(f'<img alt="a figure of this notebook" src="{source}">')
+            for name in dict.fromkeys([key, *(cell["key"] for cell in sections[key])]):
+                comment = total.marks.get(name, Mark()).comment
+                add("p", f"Comment: {comment}" if comment else "", 'dir="auto" class="why"')
+            for name, text in zip(("Model answer", "How it is marked"),
+                                  model.get(result.exercise, {}).get(key, ())):  # fmt: skip
+                add("p", text and f"{name}:")
+                add("pre", text)
+            parts.append("</section>")
     return "\n".join([*parts, "</body></html>"])
 
 
@@ -362,7 +457,7 @@ def file_name(student: str) -> str:
     )
 
 
-def write_feedback(folder: Path, all_totals: list[Total]) -> list[str]:
+def write_feedback(folder: Path, all_totals: list[Total], model: dict) -> list[str]:
     """A page for each student. Returns what could not be written."""
     new = folder.with_name(folder.name + ".partial")
     shutil.rmtree(new, ignore_errors=True)
@@ -374,7 +469,7 @@ def write_feedback(folder: Path, all_totals: list[Total]) -> list[str]:
     failed = []
     for student, mine in by_student.items():
         try:
-            page = printable(feedback_page(mine))
+            page = printable(feedback_page(mine, model))
             (new / file_name(student)).write_text(page, encoding="utf-8")
         except Exception as error:
             failed.append(f"{student}: no feedback page ({type(error).__name__}: {error})")
@@ -383,77 +478,50 @@ def write_feedback(folder: Path, all_totals: list[Total]) -> list[str]:
     return failed
 
 
+KINDS = (  # of results for a question, given its points and the most that there are
+    ("all points", "#0072B2", "", lambda value, most: value is not None and value >= most),
+    ("some", "#56B4E9", "//", lambda value, most: value is not None and 0 < value < most),
+    ("none", "#D55E00", "xx", lambda value, most: value == 0),
+    ("not marked yet", "#DDDDDD", "..", lambda value, most: value is None),
+)
+
+
 def write_summary(path: Path, all_totals: list[Total]) -> None:
     """For each exercise and question: how many got all points, some, none, or have no mark yet;
     beside it the sums."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    names = sorted({total.result.exercise for total in all_totals if total.worth})
-    rows = [[total for total in all_totals if total.result.exercise == name] for name in names]
-    heights = [max(2.2, 0.45 * len(row[0].worth) + 1.2) for row in rows]
+    rows: dict[str, list[Total]] = {}
+    for total in sorted(all_totals, key=lambda total: total.result.exercise):
+        if total.worth:
+            rows.setdefault(total.result.exercise, []).append(total)
+    heights = [max(2.2, 0.45 * len(row[0].worth) + 1.2) for row in rows.values()]
     fig = Figure(figsize=(11, sum(heights) + 0.8), layout="constrained")
     FigureCanvasAgg(fig)
-    axes = fig.subplots(
-        len(rows), 2, squeeze=False, gridspec_kw={"width_ratios": [3, 2], "height_ratios": heights}
-    )
-    kinds = [
-        ("all points", "#0072B2", ""),
-        ("some", "#56B4E9", "//"),
-        ("none", "#D55E00", "xx"),
-        ("not marked yet", "#DDDDDD", ".."),
-    ]
-    for (left, right), name, row in zip(axes, names, rows):
-        questions = list(row[0].worth)
-        for place, key in enumerate(questions):
-            most = row[0].worth[key][0]
-            values = [total.points[key] for total in row]
-            counts = [
-                sum(v == most for v in values),
-                sum(v is not None and 0 < v < most for v in values),
-                sum(v == 0 for v in values),
-                sum(v is None for v in values),
-            ]
-            start = 0
-            for (label, colour, hatch), count in zip(kinds, counts):
-                left.barh(
-                    place,
-                    count,
-                    left=start,
-                    color=colour,
-                    hatch=hatch,
-                    edgecolor="white",
-                    label=label if place == 0 else None,
-                )
-                if count:
-                    left.text(
-                        start + count / 2,
-                        place,
-                        str(count),
-                        ha="center",
-                        va="center",
-                        fontsize=9,
-                        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
-                    )
-                start += count
-        left.set_yticks(
-            range(len(questions)),
-            [_short(f"{row[0].titles[key]} ({row[0].worth[key][0]:g})") for key in questions],
-        )
+    grid = {"width_ratios": [3, 2], "height_ratios": heights}
+    axes = fig.subplots(len(rows), 2, squeeze=False, gridspec_kw=grid)
+    for (left, right), row, height in zip(axes, rows.values(), heights):
+        asked, start = row[0].worth, [0] * len(row[0].worth)
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        for label, color, hatch, belongs in KINDS:
+            counts = [sum(belongs(total.points[key], most) for total in row)
+                      for key, (most, _) in asked.items()]  # fmt: skip
+            bars = left.barh(range(len(asked)), counts, left=start, color=color, hatch=hatch,
+                             edgecolor="white", label=label)  # fmt: skip
+            words = [str(count or "") for count in counts]
+            left.bar_label(bars, words, label_type="center", fontsize=9, bbox=box)
+            start = [before + count for before, count in zip(start, counts)]
+        names = [_short(f"{row[0].titles[key]} ({most:g})") for key, (most, _) in asked.items()]
+        left.set_yticks(range(len(asked)), names)
         left.invert_yaxis()
         left.xaxis.get_major_locator().set_params(integer=True)
         left.set(xlabel="students", title=row[0].title)
-        left.legend(
-            ncols=4,
-            fontsize=8,
-            frameon=False,
-            loc="upper center",
-            bbox_to_anchor=(0.5, -0.28 * 2.2 / heights[names.index(name)]),
-        )
+        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.28 * 2.2 / height)}
+        left.legend(ncols=4, fontsize=8, frameon=False, **below)
         whole = all(total.sum(True) is not None for total in row if total.sum(False) is not None)
-        sums = [total.sum(None if whole else False) for total in row]
-        sums = [value for value in sums if value is not None]
-        most = row[0].most(None if whole else False)
+        of = None if whole else False
+        sums, most = [total.sum(of) for total in row if total.sum(of) is not None], row[0].most(of)
         right.hist(
             sums, bins=[i - 0.5 for i in range(int(most) + 2)], color="#0072B2", edgecolor="white"
         )
@@ -472,12 +540,19 @@ def _short(text: str) -> str:
 
 
 def write_all(
-    out: Path, results: dict, exercises: dict, marks: Marks, picture: bool = True
+    out: Path,
+    results: dict,
+    exercises: dict,
+    marks: Marks,
+    picture: bool = True,
+    models: bool = False,
 ) -> None:
     """All tables, pages and the picture, of everything in the gradebook."""
     all_totals = totals(results, exercises, marks)
     write_texts(out, all_totals, marks)
-    failed = write_feedback(out / "feedback", all_totals)
+    names = {total.result.exercise for total in all_totals if total.worth} if models else ()
+    model = {name: model_answers(name, exercises[name]) for name in names}
+    failed = write_feedback(out / "feedback", all_totals, model)
     marks.said = list(dict.fromkeys([*marks.said, *failed]))
     (out / "summary.png").unlink(missing_ok=True)
     if picture and any(total.worth for total in all_totals):
@@ -487,7 +562,10 @@ def write_all(
     questions = question_table(all_totals)
     sheets.write_csv(out / "questions.csv", *questions)
     numbers = [
-        [float(value) if 3 <= place <= 8 and value else value for place, value in enumerate(row)]
+        [
+            float(value) if place in (*range(3, 9), 11) and value else value
+            for place, value in enumerate(row)
+        ]
         for row in rows
     ]
     sheets.write_xlsx(out / "marks.xlsx", {"grades": (GRADES, numbers), "questions": questions})

@@ -3,19 +3,24 @@ where a course keeps them. The grader is only played here; what it does is in te
 
 from __future__ import annotations
 
-import concurrent.futures
 import csv
+import datetime
 import functools
+import html
 import io
 import json
 import sqlite3
 import zipfile
 from pathlib import Path
 
+import nbconvert
+import nbformat
 import nbgrader.api
 import openpyxl
 import pytest
+from nbgrader.server_extensions.formgrader import handlers as formgrader
 
+import grading.sandbox
 from grading import assemble, collect, corpus, exports, grade, report, sheets
 from grading.marks import Marks
 
@@ -100,21 +105,9 @@ class Course:
 
 
 @pytest.fixture
-def course(tmp_path, monkeypatch):
+def course(tmp_path, monkeypatch, played_grader):
     found = Course(tmp_path)
-
-    class Pool:
-        def __init__(self, *a, **k): ...
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *a): ...
-        def submit(self, function, submission, *a):
-            future = concurrent.futures.Future()
-            future.set_result(found.grade(submission))
-            return future
-
-    monkeypatch.setattr(grade.concurrent.futures, "ProcessPoolExecutor", Pool)
+    played_grader(lambda submission: found.grade(submission))
     monkeypatch.setattr(report, "write_summary", lambda *a: None)  # drawn in test_grading.py
     return found
 
@@ -235,6 +228,82 @@ def test_a_class_list_is_remembered(course):
     assert rows["Ana Horvat Kovač", ONE]["status"] == "missing"
 
 
+# lateness
+
+
+def timed_zip(folder: Path, files: dict[str, tuple]) -> Path:
+    """Notebooks of exercise 1, handed in on a (day, hour, minute) of December."""
+    with zipfile.ZipFile(folder / "timed.zip", "w") as archive:
+        for name, time in files.items():
+            info = zipfile.ZipInfo(name, (2026, 12, *time, 0))
+            archive.writestr(info, notebook(ONE) if name.endswith(".ipynb") else b"")
+    return folder / "timed.zip"
+
+
+def late(rows: dict) -> dict[str, tuple[str, str]]:
+    return {who: (row["handed_in"], row["late"]) for (who, _), row in rows.items()}
+
+
+def test_lateness(course):
+    names = {"Ana": (1, 23, 58), "Ivo": (2, 0, 1), "Eva": (3, 4, 10)}
+    source = timed_zip(course.folder, {moodle(n, 5, "x.ipynb"): t for n, t in names.items()})
+    assert late(course.go(source))["Eva 5"] == ("2026-12-03 04:10", "")  # no due date, nothing said
+    rows = course.go(source, due=grade.due_date("2026-12-01T23:59"))
+    assert late(rows) == {
+        "Ana 5": ("2026-12-01 23:58", "no"),
+        "Ivo 5": ("2026-12-02 00:01", "2 min"),
+        "Eva 5": ("2026-12-03 04:10", "1 d 4 h 11 min"),
+    }
+    assert not course.graded and {row["deducted"] for row in rows.values()} == {""}
+    page = (course.out / "feedback/Eva 5.html").read_text()
+    assert "Handed in: 2026-12-03 04:10; late: 1 d 4 h 11 min." in page
+    course.mark("3")
+    rows = course.go(source, deduct=10.0)  # of 12 points, for each day begun
+    assert {w: (r["deducted"], r["points"]) for (w, _), r in rows.items()} == {
+        "Ana 5": ("", "12"), "Ivo 5": ("1.2", "10.8"), "Eva 5": ("2.4", "9.6"),
+    }  # fmt: skip
+    assert "2.4 points are deducted" in (course.out / "feedback/Eva 5.html").read_text()
+    assert course.go()["Eva 5", ONE]["points"] == "9.6"  # remembered
+    with nbgrader.api.Gradebook(f"sqlite:///{course.out / 'gradebook.db'}", "autoencoders") as book:
+        assert book.find_submission(ONE, "Ivo 5").total_seconds_late == 120
+        book.find_submission(ONE, "Eva 5").extension = datetime.timedelta(days=2)
+        book.db.commit()
+    assert course.go()["Eva 5", ONE]["late"] == "no"
+
+
+def test_the_time_of_a_download_is_no_time_of_handing_in(course):
+    files = {moodle("Ana", 5, "x.ipynb"): (9, 8, 0), moodle("Ivo", 6, "x.ipynb"): (9, 8, 4)}
+    rows = course.go(timed_zip(course.folder, files), due=grade.due_date("2026-12-01"))
+    assert set(late(rows).values()) == {("unknown", "unknown")}
+    assert "Handed in: unknown; late: unknown" in (course.out / "feedback/Ana 5.html").read_text()
+
+
+def test_a_file_handed_in_once_keeps_its_time(course):
+    early = {moodle("Ana", 5, "x.ipynb"): (1, 8, 0), moodle("Ivo", 6, "x.ipynb"): (2, 8, 0)}
+    course.go(timed_zip(course.folder, early))
+    later = {name: (9, 8, place) for place, name in enumerate(early)}
+    assert late(course.go(timed_zip(course.folder, later)))["Ana 5"][0] == "2026-12-01 08:00"
+
+
+def test_canvas_says_who_is_late(course):
+    names = ("horvatana_31_900_homework.ipynb", "ivicivo_LATE_32_901_homework.ipynb")
+    rows = course.go(timed_zip(course.folder, {name: (9, 8, 0) for name in names}))
+    assert late(rows) == {"horvatana 31": ("unknown", "no"), "ivicivo 32": ("unknown", "yes")}
+
+
+def test_nbgraders_time(course):
+    files = {f"{name}/{ONE}/{ONE}.ipynb": notebook(ONE) for name in ("Ana", "Ivo", "Eva")}
+    files[f"Ana/{ONE}/timestamp.txt"] = b"2026-12-02 23:00:00.123456 UTC"
+    files[f"Ivo/{ONE}/timestamp.txt"] = b"yesterday, I think"
+    files[moodle("Eva", 7, f"{ONE}/timestamp.txt")] = b"2026-11-01 00:00:00 UTC"  # her own file
+    files[moodle("Eva", 7, f"{ONE}/x.ipynb")] = notebook(ONE)
+    rows = course.go(course.hand_in("a.zip", files), due=grade.due_date("2026-12-01T12:00+00:00"))
+    assert {who: words for who, (_, words) in late(rows).items()} == {
+        "Ana": "1 d 11 h", "Ivo": "unknown", "Eva": "unknown", "Eva 7": "unknown",
+    }  # fmt: skip
+    assert not [row["notes"] for row in rows.values() if "timestamp" in row["notes"]]
+
+
 # sheets
 
 
@@ -337,6 +406,41 @@ def test_one_students_strange_characters_are_that_students(course):
     assert len(list((course.out / "feedback").iterdir())) == 2
     course.mark("3")
     assert course.go()["Eve", ONE]["by_hand"] == "3"
+
+
+def played_box(monkeypatch, *messages: dict):
+    """A box that says what a hostile process might."""
+
+    class Box:
+        def __init__(self, *a): ...
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *a): ...
+        def send(self, message): ...
+        def receive(self, seconds):
+            return next(left, {"kind": "ended"})
+
+        clock = type("Clock", (), {"look": lambda self: 0.0})()
+
+    left = iter([{"kind": "ready"}, *messages, {"kind": "ran"}])
+    monkeypatch.setattr(grading.sandbox, "Box", Box)
+    monkeypatch.setattr(grade, "inputs", lambda *a: ({}, [{}] * 9))
+    one = collect.Submission("Eve", ONE, "p", notebook(ONE))
+    return grade.grade(one, "00", None, grading.sandbox.Limits())
+
+
+@pytest.mark.parametrize("key", ["²", "9" * 5000, "-1", [], {}, None, 1.5, "x"])
+def test_a_cells_key_is_only_a_claim(monkeypatch, key):
+    text = [{"text": "\ud800 \x00"}]
+    result = played_box(
+        monkeypatch,
+        {"kind": "cell", "key": key, "outputs": text},
+        {"kind": "cell", "key": "4", "outputs": text, "error": 7},
+    )
+    assert result.status == "graded" and not any(result.points.values())
+    shown = [cell for cell in result.cells if cell["outputs"]]
+    assert [cell["outputs"][0]["text"] for cell in shown] == ["? \x00"]
 
 
 def test_long_names(course):
@@ -443,6 +547,41 @@ def test_zips_in_zips_stay_with_the_student(course, tmp_path):
     assert "broken.zip" in rows["Jan 8", ONE]["notes"]
     texts = {r["student"]: r["answer"] for _, r in sheets.read_dicts(course.out / "texts.csv")}
     assert (texts["Ana 5"], texts["Ivo 7"]) == ("hers", "his")
+
+
+def test_a_zip_bomb_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(collect, "OF_A_STUDENT", (100, 3 << 20))
+    monkeypatch.setattr(assemble, "LARGEST_FILE", 2 << 20)
+
+    def zipped(files: dict[str, bytes]) -> bytes:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in files.items():
+                archive.writestr(name, data)
+        return buffer.getvalue()
+
+    large, many = {f"{n}.ipynb": b" " * 3_000_000 for n in range(9)}, b" " * 1_900_000
+    files = {
+        "Ana/a.zip": zipped(large),
+        "Eva/a.zip": zipped({f"{n}.zip": zipped({"x.ipynb": many}) for n in range(9)}),
+        "Jan/a.zip": zipped({f"{n}.txt": b"" for n in range(101)}),
+        f"Zoe/{ONE}.ipynb": notebook(ONE),
+    }
+    all_of = found(tmp_path, files)
+    assert all_of["Zoe", ONE].data and len(all_of) == 4
+    assert "larger than" in all_of["Ana", ONE].why
+    one = collect.Reader(tmp_path)
+    eva = [f for f in one.all_of(tmp_path / "in") if f.path.parts[0] == "Eva"]
+    assert [f.why[:23] for f in eva if not f.kept] == ["x.ipynb is larger than "] * 8
+    assert "too many files" in all_of["Jan", ONE].why
+
+
+def test_lines_without_end_are_one_students(course):
+    nb = json.loads(notebook(ONE))
+    nb["cells"] = [lines_of("a=1\n" * 60_000, cell_type="code")]
+    files = {"Eve/x.ipynb": json.dumps(nb).encode(), f"Ivo/{ONE}.ipynb": notebook(ONE)}
+    rows = course.go(course.hand_in("a.zip", files))
+    assert rows["Ivo", ONE]["status"] == "graded" and len(rows) == 2
 
 
 def test_an_encrypted_zip_is_one_line(tmp_path):
@@ -654,6 +793,46 @@ def test_unmarked_texts_are_no_zero(first):
     page = (first.out / "feedback" / report.file_name(NOA[0])).read_text(encoding="utf-8")
     assert "9 of 9 points so far" in page and "3 points, is still to be marked" in page
     assert "Exercise 1. Bring the dead units back" in page and "1. Find the dead units" in page
+
+
+def test_the_reason_stands_beside_the_cell(course, monkeypatch):
+    why = "expected 3, got <script>4</script>"
+
+    def judged(self, submission, whole=Course.grade):
+        result = whole(self, submission)
+        result.points["check_pca_error"], result.messages["check_pca_error"] = 1.0, why
+        return result
+
+    monkeypatch.setattr(Course, "grade", judged)
+    case = corpus.Case("x", ONE)
+    source = course.hand_in("a.zip", {f"Ana/{ONE}.ipynb": corpus.notebook(case)})
+    course.go(source)
+    page = (course.out / "feedback/Ana.html").read_text()
+    _, dead, pca, *_ = page.split("<section>")
+    assert "1. Find the dead units: 2 of 2" in dead and "Right." in dead
+    assert "2. The error of PCA, from its definition: 1 of 3" in pca and "some" in pca
+    assert html.escape(why) in pca and "def pca_error" in pca and "<script>" not in page
+    assert "Model answer:" not in page and "How it is marked" not in page
+    course.go(models=True)
+    page = (course.out / "feedback/Ana.html").read_text()
+    assert page.count("Model answer:") == 4 and "slope of a ReLU" in page
+    assert page.count("How it is marked:") == 1 and "SOLUTION" not in page
+
+
+def test_formgrader_shows_texts_as_they_were_typed(course):
+    text = "</pre><script>alert(1)</script>\n\n<img src=x onerror=alert(1)> $x<y$"
+    course.go(course.hand_in("a.zip", {f"Ana/{ONE}.ipynb": notebook(ONE, text)}))
+    nb = json.loads((course.out / f"autograded/Ana/{ONE}/{ONE}.ipynb").read_text())
+    marked = {c["metadata"]["nbgrader"]["grade_id"]: c for c in nb["cells"] if c["metadata"]}
+    assert {"check_dead_units", "dead_units", "why"} <= marked.keys()
+    exporter = nbconvert.HTMLExporter(
+        template_name="formgrade", extra_template_basedirs=[formgrader.template_path]
+    )
+    page, _ = exporter.from_notebook_node(
+        nbformat.reads(json.dumps(nb), 4), {"base_url": "", "index": 0, "total": 1}
+    )
+    assert 'id="why-comment"' in page and 'class="score tabbable" id="why"' in page
+    assert html.escape(text) in page and "alert(1)<" not in page and "<img src=x" not in page
 
 
 def test_one_person_is_one_line_though_moodles_numbers_differ(first):

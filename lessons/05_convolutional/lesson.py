@@ -531,7 +531,11 @@ fig, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
 for ax, k in zip(axes, (10, 64)):
     for place, name in enumerate(order):
         look = {"color": plots.colour(name), "marker": plots.MARKERS[place]}
-        for epochs, aside, fill in ((0, 0, "full"), (8, -0.14, "full"), (30, 0.14, "none")):
+        for epochs, aside, fill in (
+            (0, 0, "full"),
+            (8, -0.14, "full"),
+            (30, 0.14, "none"),
+        ):
             chosen = (runs.model == name) & (runs.k == k) & (runs.epochs == epochs)
             dots = runs[chosen].test_error
             at = [place + aside] * len(dots)

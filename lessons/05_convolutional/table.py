@@ -2,11 +2,11 @@
 
 Each model runs for 8 epochs, those with 10 and with 64 numbers for 30 as well, with
 Adam and a cosine-shaped rate that ends at zero, batches of 128, on the full
-Fashion-MNIST; seeds 0, 1, 2. PCA's pictures are cut to [0, 1]. The runs of the convolutional model
-with seed 0 are the recipe of the shipped weights conv_10, conv_32 and conv_64. The
-cures of a last ReLU that cannot start (576 numbers) run for 2 epochs at a constant
-rate, as section 2 trains the seminar's model. Two hours on one quiet core; run
-again after an interruption and the rows that are there stay.
+Fashion-MNIST; seeds 0, 1, 2. PCA's pictures are cut to [0, 1]. The short runs of the
+convolutional model with seed 0 are the recipe of the shipped weights conv_10, conv_32
+and conv_64. The cures of a last ReLU that cannot start (576 numbers) run for 2 epochs
+at a constant rate, as section 2 trains the seminar's model. Two hours on one quiet
+core; run again after an interruption and the rows that are there stay.
 
     PYTHONPATH=. python lessons/05_convolutional/table.py [FILE]
 """

@@ -972,13 +972,24 @@ plots.finish(
     title="An encoder from the other data set, head first: "
     f"{first[0]:+.1f} points on clothes, {first[1]:+.1f} on digits; all at once "
     f"{once[0]:+.1f} and {once[1]:+.1f}",
-    caption="Test accuracy minus that of the network from scratch with the same hundred "
+    caption="Test accuracy minus that of the network from scratch with the same "
     "labels; below each column the images that its encoder has seen, and how it was "
     "fine-tuned. Three pre-trainings, five draws; black, the mean.",
 )
 
 # %% [markdown]
-TEXT
+# Did you expect this? Head first, the foreign encoder is no help but a **handicap**, on
+# clothes and on digits, from every pre-training and with every draw of labels. On
+# digits even the encoder that saw digits loses against a random start, from one of the
+# three pre-trainings by far. This is called *negative transfer*. The likely reason is
+# that these encoders are no neutral starting point: a short pre-training has bent them
+# towards copying, and a hundred labels at a small rate do not bend them back. All at
+# once, with the larger rate from the first step, every column moves up: the foreign
+# encoder loses little on either set, and on clothes the encoder that saw clothes is now
+# a gain. So the handicap, too, belongs to a protocol. And how much is lost depends on
+# the pre-training's random start as much as on the draw: one of each would have told a
+# story, not a finding.
+#
 # > **Pitfall.** "Pre-trained" sounds like "better". Keep the random start in every
 # > comparison; sometimes it wins.
 #
@@ -1032,7 +1043,7 @@ TEXT
 #   half, and the gain at 100 labels went with it.
 # - The best code for a head is not the one that reconstructs best: the denoising
 #   encoder won, and controls of its shape show that it was the repairing. An encoder
-#   from another data set may help, or hurt.
+#   from the other data set hurt, head first; all at once it hurt little.
 #
 # **Your turn:** the [exercise](../exercises/06_transfer/06_transfer.ipynb) to this
 # lesson.

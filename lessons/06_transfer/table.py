@@ -1,4 +1,4 @@
-"""Makes the tables of lesson 06, course_utils/tables/transfer.csv and transfer_across.csv.
+"""Makes lesson 06's tables, course_utils/tables/transfer.csv and transfer_across.csv.
 
 The code that trains is the lesson's own: its cells with the tag "label-budget".
 

@@ -55,7 +55,9 @@ def main(path: Path) -> int:
                 print("the full data is needed: set COURSE_DATA", file=sys.stderr)
                 return 1
             table = table.sort_values(["dataset", "epochs", "latent_dim", "seed"])
-            decimals = {column: 7 for column in table.columns if column.endswith("_error")}
+            decimals = {
+                column: 7 for column in table.columns if column.endswith("_error")
+            }
             tables.write(path, table.round({**decimals, "psnr": 3}).to_dict("records"))
             print(f"{len(table)} runs written to {path}", flush=True)
     return 0

@@ -1,0 +1,35 @@
+"""What several tests of the grader share."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Callable
+
+import pytest
+
+
+@pytest.fixture
+def played_grader(monkeypatch) -> Callable[[Callable], None]:
+    """``played_grader(judge)``: no box runs; what comes of a submission is ``judge(submission)``,
+    which may raise."""
+
+    def play(judge: Callable) -> None:
+        class Pool:
+            def __init__(self, *a, **k): ...
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *a): ...
+            def submit(self, function, submission, *a):
+                future = concurrent.futures.Future()
+                try:
+                    future.set_result(judge(submission))
+                except Exception as error:
+                    future.set_exception(error)
+                return future
+
+        from grading import grade
+
+        monkeypatch.setattr(grade.concurrent.futures, "ProcessPoolExecutor", Pool)
+
+    return play
