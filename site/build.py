@@ -354,7 +354,7 @@ def build(out: Path, solutions=False, language="en", only: str = "") -> None:
 
     options = ["-b", "html", "-q", "-c", str(SITE), "-d", str(source / ".doctrees")]
     options += ["-W", "--keep-going"] if not only else []
-    if sphinx([*options, "-D", f"language={'en'}", str(source), str(out)]):
+    if sphinx([*options, str(source), str(out)]):
         raise SystemExit("the site was not built; Sphinx said above what is wrong")
     for page in pages.notebooks:
         if page in made:

@@ -6,6 +6,7 @@ from sphinx.util.docutils import SphinxTranslator
 
 project = "Autoencoders"
 author = "the authors of the course"
+language = "en"
 extensions = ["myst_nb"]
 nb_execution_mode = "off"
 nb_render_markdown_format = "myst"

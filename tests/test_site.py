@@ -408,6 +408,18 @@ def test_a_figure_that_lost_its_place_is_named(monkeypatch):
         builder.check_places()
 
 
+def test_a_page_may_run_from_right_to_left_and_its_code_does_not(chromium, site):
+    context = chromium.new_context(viewport=NARROW)
+    page = Watched(context, f"file://{site}").open(lesson("03"))
+    page.evaluate("document.documentElement.dir = 'rtl'")
+    all_figures(page)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for what, direction in {"pre": "ltr", ".chart": "ltr", ".formula": "ltr", "p": "rtl"}.items():
+        style = page.locator(f"article {what}").first.evaluate("e => getComputedStyle(e).direction")
+        assert style == direction, what
+    context.close()
+
+
 def test_a_language_that_does_not_exist_reaches_every_block(tmp_path):
     """What a translation cannot reach would show here: text outside the brackets."""
     builder.build(tmp_path / "site", language="pseudo", only="03_denoising")
