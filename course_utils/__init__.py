@@ -16,8 +16,8 @@ if not any(name in os.environ for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", 
             "are busy. To avoid it, restart and import course_utils first."
         )
 
-# NumPy's and SciPy's OpenBLAS spins whatever one says, so it gets one thread: beside a busy program a
-# probe of scikit-learn is ten times as fast with it.
+# NumPy's and SciPy's OpenBLAS spins whatever one says, so it gets one thread: beside a busy
+# program a probe of scikit-learn is ten times as fast with it.
 if "OPENBLAS_NUM_THREADS" not in os.environ:
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     if "numpy" in sys.modules:

@@ -449,10 +449,32 @@ try:
     told = pd.DataFrame(rows, index=["difference", "standard error"]).T
     told["in standard errors"] = (told["difference"] / told["standard error"]).round(0)
     where = crossing(widths, at["FashionMNIST"], at["MNIST"])
-    print("crossing of the long sweep:", where)
+    print("crossing of the long sweep, 12 epochs:", where)
 except Exception as error:
     print(f"not yet: {type(error).__name__}: {error}")
 told if told is None else told.round(5)
+
+# %% [markdown]
+# Is that an answer about the data, or about twelve epochs? The course brings one more
+# training of every width, 36 epochs long and with a learning rate twice as large; one
+# seed each. **Will the crossing stay, or move, and to which side?**
+
+# %% tags=["prediction"]
+my_move = "stays"  # or "to the left", "to the right"
+
+# %% tags=["show"]
+longer = {}
+for name in NAMES:
+    table = sweeps.shipped(name, epochs=36).set_index("latent_dim")
+    longer[name] = table["validation_error"]
+later = pd.DataFrame(longer)
+later["larger"] = later.idxmax(axis=1)
+try:
+    of_later = crossing(widths, later["FashionMNIST"], later["MNIST"])
+    print(f"your guess: {my_move}    crossing after 36 epochs: {of_later}")
+except Exception as error:
+    print(f"not yet: {type(error).__name__}: {error}")
+later.round(4)
 
 # %% [markdown]
 # ### Three clues
@@ -542,6 +564,9 @@ for name in NAMES:
         "their errors": list(mean[good].round(4)),
         "best affine denoiser": round(affine[name], 4),
     }
+    below = longer[name][longer[name].index < PIXELS]
+    succeeded = list(below.index[below < 0.9 * affine[name]])
+    rules[name][f"below {PIXELS} after 36 epochs"] = succeeded
 pd.DataFrame(rules)
 
 # %% [markdown] text="answer" points=7
