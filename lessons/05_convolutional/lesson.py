@@ -551,17 +551,19 @@ plots.finish(
     title="At 64 numbers the budget decides: the hourglass is "
     f"{above[8]:.0%} above PCA after 8 epochs, {where} after 30",
     caption="Test error of every run at 10 (left) and 64 numbers (right); filled marks "
-    "after 8 epochs, open ones after 30; dotted, PCA. At 10 both deep models are far "
-    "below PCA. At 64 the hourglass falls to PCA's line when trained longer.",
+    "after 8 epochs, open ones after 30 (dense models only); dotted, PCA. At 10 both "
+    "deep models are far below PCA. At 64 the hourglass falls to PCA's line when "
+    "trained longer, and the one-layer model falls below it.",
 )
 
 # %% [markdown]
 # Left, the conclusion is firm. With **ten** numbers the deep models are far ahead of
 # PCA and of the one-layer model, after 8 epochs already: they bend, and a bent surface
-# through the data needs fewer coordinates. Right, it depends on patience. PCA needs no
-# training and the one-layer model little; the deep ones were simply not finished. With
-# 30 epochs the hourglass draws level with PCA, and who would say where it stands after
-# 100?
+# through the data needs fewer coordinates. More epochs only widen the gap. Right, it
+# depends on patience. PCA needs no training; every network here was simply not
+# finished. With 30 epochs the hourglass draws level with PCA, and the one-layer model,
+# which had looked finished, is now clearly ahead of both. Who would say where they
+# stand after 100?
 #
 # > **Pitfall.** A table of models after equally many epochs looks fair and compares how
 # > *fast* they learn. Before you rank them, double the budget; if the order may change,
