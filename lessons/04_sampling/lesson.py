@@ -648,9 +648,9 @@ import matplotlib.pyplot as plt
 fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
 for (name, pair), mark in zip(scores.items(), plots.MARKERS):
     shade = "#0072B2" if "real" in name else "black"
-    ax.scatter(*pair.values(), marker=mark, color=shade, s=50)
-    ax.annotate(name, pair.values(), xytext=(7, -3), textcoords="offset points")
-ax.margins(x=0.25, y=0.1)
+    ax.scatter(*pair.values(), marker=mark, color=shade, s=50, label=name)
+ax.margins(x=0.1, y=0.1)
+ax.legend(frameon=False, loc="upper left")
 ax.set(xlabel="sample to nearest training image", ylabel="test image to nearest sample")
 gap = {name: pair["real to sample"] for name, pair in scores.items()}
 plots.finish(

@@ -1058,8 +1058,8 @@ plots.finish(
 # epochs then helps.
 # </details>
 #
-# <details><summary><b>Check yourself.</b> Halving the batch size halves
-# `F.mse_loss(…, reduction="sum")`. Does the balance with KL change?</summary>
+# <details><summary><b>Check yourself.</b> Halving the batch size halves a squared error
+# that is summed over the batch. Does the balance with KL change?</summary>
 #
 # Not if both terms are summed over the batch, or both averaged over it. It does when
 # only one is: then the balance depends on the batch size, a second version of the same
