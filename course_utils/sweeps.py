@@ -178,7 +178,7 @@ def shipped(dataset: str, epochs: int = 12) -> pd.DataFrame:
         ValueError: a data set or a budget that the table does not hold.
     """
     file = Path(__file__).with_name("tables") / "latent_sweep.csv"
-    table = pd.read_csv(file, keep_default_na=False)
+    table = pd.read_csv(file, keep_default_na=False, na_values={"train_error": [""]})
     if dataset not in set(table["dataset"]):
         there = ", ".join(sorted(set(table["dataset"])))
         raise ValueError(f"the shipped sweep holds {there}, not {dataset!r}")

@@ -9,6 +9,9 @@ from course_utils.data import load_images
 
 NAMES = ["FashionMNIST", "MNIST"]
 TABLES = {name: sweeps.shipped(name) for name in NAMES}
+LONGER = {
+    name: sweeps.shipped(name, epochs=36).set_index("latent_dim") for name in NAMES
+}
 MEANS = {
     name: table.groupby("latent_dim")["validation_error"].mean()
     for name, table in TABLES.items()
@@ -51,9 +54,18 @@ def test_the_error_falls_to_the_widest_model_and_both_rules_take_it(name, record
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_half_of_the_epochs_give_the_same_ranking(name):
-    half = TABLES[name].groupby("latent_dim")["halfway_error"].mean()
-    assert list(half.sort_values().index) == list(MEANS[name].sort_values().index)
+def test_three_times_the_epochs_give_the_same_ranking(name, record):
+    longer = LONGER[name]
+    assert set(longer["seed"]) == {0} and set(longer["train_images"]) == {55_000}
+    for dim, error in longer["validation_error"].items():
+        record(f"{name}: validation error, {dim} units, 36 epochs", round(error, 5))
+    ranks = [
+        list(e.sort_values().index) for e in (longer["validation_error"], MEANS[name])
+    ]
+    assert ranks[0] == ranks[1]
+    over = longer["validation_error"] / longer["train_error"] - 1
+    record(f"{name}: validation over training, 1,568 units", round(over[1568], 3))
+    assert over[1568] > 0.07 and over[over.index <= 64].abs().max() < 0.02
 
 
 @pytest.mark.parametrize(
@@ -77,10 +89,14 @@ def test_errors_that_the_answers_name(name, dim, error, record):
 
 def test_what_the_answer_says_of_gains():
     mean = MEANS["FashionMNIST"]
-    half = TABLES["FashionMNIST"].groupby("latent_dim")["halfway_error"].mean()
-    later = half / mean - 1
-    assert 0.035 < later.min() and later.max() < 0.085, "4 to 8 % larger at half time"
+    longer = LONGER["FashionMNIST"]["validation_error"]
+    gain = (1 - longer / mean)[mean.index >= 128]
+    assert 0.075 < gain.min() and gain.max() < 0.115, "8 to 11 % smaller"
     assert 1 - mean[1568] / mean[784] == pytest.approx(0.06, abs=0.005)
+    assert 1 - longer[1568] / longer[784] == pytest.approx(0.03, abs=0.005)
+    assert longer[8] > mean[8], "worse with 8 units"
+    short = TABLES["FashionMNIST"].set_index("latent_dim")["validation_error"][8]
+    assert short.max() / short.min() > 1.08, "which differ by a tenth among themselves"
 
 
 def affine_error(name):
@@ -104,6 +120,8 @@ def test_the_smallest_successful_width(full_data, name, smallest, record):
         if dim < 784 and MEANS[name][dim] + SEMS[name][dim] < limit
     ]
     assert successful[0] == smallest
+    later = LONGER[name]["validation_error"]
+    assert later.index[later < limit].min() == 128, "on both sets, after 36 epochs"
 
 
 @pytest.mark.slow

@@ -22,6 +22,27 @@ def test_mnist_is_the_harder_one_when_narrow_and_the_easier_one_when_wide():
     assert (gap > 4 * noise)[gap.index >= 16].all(), "more than noise"
 
 
+def test_after_three_times_the_epochs_the_crossing_is_where_the_spectra_said(record):
+    later = {
+        name: sweeps.shipped(name, epochs=36).set_index("latent_dim")[
+            "validation_error"
+        ]
+        for name in NAMES
+    }
+    fashion, mnist = later.values()
+    ahead = (mnist - fashion).round(5)
+    record(
+        "36 epochs: MNIST minus Fashion-MNIST, 32, 64, 128",
+        str(ahead[[32, 64, 128]].tolist()),
+    )
+    assert (ahead[[8, 16, 32]] > 0.001).all() and (
+        ahead[ahead.index >= 128] < -0.001
+    ).all()
+    assert abs(ahead[64]) < 0.00015, "a hair"
+    gain = 1 - mnist / GROUPS["MNIST"].mean()
+    assert gain[[128, 256, 512]].round(2).between(0.21, 0.28).all()
+
+
 def test_the_errors_at_both_ends():
     fashion, mnist = (GROUPS[name].mean() for name in NAMES)
     assert (round(fashion[8], 3), round(mnist[8], 3)) == (0.034, 0.042)
