@@ -117,16 +117,16 @@ def unexpected(students: Class) -> list[str]:
     return wrong
 
 
-def mark(exercise: str, given: dict, program: str) -> None:
-    """Mark every other text of an exercise, as a teacher does in a spreadsheet program."""
+def mark(exercises: tuple[str, ...], given: dict, program: str) -> None:
+    """Mark every other text of these exercises, as a teacher does in a spreadsheet program."""
     book = openpyxl.load_workbook(OUT / "texts.xlsx")
     header, *lines = [list(row) for row in book.active.iter_rows()]
     place = {cell.value: column for column, cell in enumerate(header)}
-    mine = [line for line in lines if line[place["exercise"]].value == exercise]
+    mine = [line for line in lines if line[place["exercise"]].value in exercises]
     for number, line in enumerate(mine[program == "xlsx" :: 2]):
         student, points = line[place["student"]].value, number % 7 / 2
         line[place["points"]].value, line[place["comment"]].value = points, f"Točno, {number} žutih"
-        given[student, exercise] = points
+        given[student, line[place["exercise"]].value] = points
     if program == "xlsx":
         book.save(OUT / "texts.xlsx")
         return
@@ -177,13 +177,12 @@ def main() -> int:
     same = (OUT / "grades.csv").read_bytes() == before
 
     given: dict[tuple[str, str], float] = {}
-    mark(ONE, given, "xlsx")
+    mark((ONE,), given, "xlsx")
     two = write_zip("Exercise 3, submissions.zip", second)
     kill = killed_half_way(two, second)
     wrong += misplaced(given)
     graded(two, **quiet)
-    mark(ONE, given, "csv")
-    mark(TWO, given, "csv")
+    mark((ONE, TWO), given, "csv")
     graded(**quiet)
     wrong += unexpected(first) + unexpected(second) + misplaced(given)
 
