@@ -846,10 +846,10 @@ def lower_layers(labelled, seed, pretrained_encoder):
 PROTOCOLS = {  # name in the figure: name in the table
     "nothing kept": "from scratch",
     "two blocks kept": "two blocks",
-    "head first,\nsmaller rate": "head first",
-    "head first,\none rate": "head first, one rate",
-    "all at once,\nsmaller rate": "all at once, slower",
-    "all at once,\none rate": "all at once",
+    "head first, smaller rate": "head first",
+    "head first, one rate": "head first, one rate",
+    "all at once, smaller rate": "all at once, slower",
+    "all at once, one rate": "all at once",
 }
 kept = pd.DataFrame(
     {
@@ -867,7 +867,7 @@ pd.DataFrame(summary).round(1)
 
 # %%
 fig, ax = plt.subplots(figsize=(9, 4.4), layout="constrained")
-draw_dots(ax, {name: kept[name].to_numpy() for name in kept})
+draw_dots(ax, {name.replace(", ", ",\n"): kept[name].to_numpy() for name in kept})
 
 reused = kept.drop(columns="nothing kept").mean()
 gained = reused.mean() - kept["nothing kept"].mean()
