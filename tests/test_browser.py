@@ -1,8 +1,8 @@
 """Every notebook in a real JupyterLab in a real browser: restart and run all, no error, every
 widget moved by keyboard.
 
-Needs Debian's `chromium`. Runs on the sample, on copies in a temporary folder. Screenshots are left
-in build/screenshots.
+Needs Debian's `chromium`. Runs on the sample, on copies in a temporary folder. With COURSE_TESTS=all
+screenshots are left in build/screenshots.
 """
 
 import json
@@ -24,7 +24,8 @@ from tools import my_course
 ROOT = Path(__file__).resolve().parents[1]
 SHOTS = ROOT / "build/screenshots"
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
-if os.environ.get("COURSE_TESTS") == "all":  # else nbval runs them
+ALL = os.environ.get("COURSE_TESTS") == "all"
+if ALL:  # else nbval runs them
     NOTEBOOKS += sorted(ROOT.glob("solutions/*/*.ipynb"))
 HANGS = 3_600_000  # milliseconds: no test waits for a busy machine in vain
 WINDOW = {"width": 1400, "height": 1000}
@@ -236,9 +237,10 @@ def test_notebook_runs_in_jupyterlab(chromium, lab, notebook):
             assert seconds, "the notebook has widgets, but none was found in the page"
             answer = f"{1000 * statistics.median(seconds):.0f} ms"
             print(f"{len(seconds)} controls moved and moved back; median answer {answer}")
-            if os.environ.get("COURSE_TESTS") == "all":
+            if ALL:
                 run_all(page)  # Run all twice
-        screenshots(page, f"{notebook.parent.name}-{notebook.stem}")
+        if ALL:  # for the eye
+            screenshots(page, f"{notebook.parent.name}-{notebook.stem}")
         save(page)
     except Exception:
         SHOTS.mkdir(parents=True, exist_ok=True)
