@@ -179,7 +179,10 @@ def lines(
         plain_log(ax, "x", x)
     if log_y:
         plain_log(ax, "y")
-    ax.legend(**LEGEND)
+    if len(ax.get_legend_handles_labels()[0]) > 5:  # too many to find an empty place among them
+        fig.legend(loc="outside right center", frameon=False)
+    else:
+        ax.legend(**LEGEND)
     return finish(fig, title, caption)
 
 

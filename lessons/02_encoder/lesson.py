@@ -426,12 +426,14 @@ import matplotlib.pyplot as plt
 fig, ax = plt.subplots(figsize=(6.5, 4.5))
 ax.set(xlabel="reconstruction error (validation)", ylabel="probe, 1,000 labels")
 marks = {"chapter's code": "^", "linear code": "D", "PCA": "s"}
+number_at = {"chapter's code": (-14, -8), "linear code": (6, -7), "PCA": (5, 3)}
 for name, mark in marks.items():
     mine = {k: point for (kind, k), point in points.items() if kind == name}
     look = {"color": plots.colour(name), "marker": mark, "s": 45, "label": name}
     ax.scatter(*zip(*mine.values()), **look)
     for k, point in mine.items():
-        ax.annotate(str(k), point, xytext=(5, 3), textcoords="offset points", size=8)
+        place = {"xytext": number_at[name], "textcoords": "offset points"}
+        ax.annotate(str(k), point, **place, size=8)
 ax.legend()
 plots.finish(
     fig,
