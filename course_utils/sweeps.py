@@ -31,6 +31,10 @@ from course_utils.engine.progress import shown
 from course_utils.training import fit
 
 SPLITS = ("train", "validation", "test")
+# Dead units keep the weights that they were born with. Drawn from the same seed, 0, the mask of one
+# image is the weights of one unit over again: it keeps the pixels of positive weight, and the unit
+# fires. So units are counted under noise of a seed that no sweep has.
+OTHER_NOISE = 2**31 - 1
 
 
 def latent_sweep(
@@ -72,9 +76,9 @@ def latent_sweep(
         One row for each run: dataset, latent_dim, seed and the settings. Errors per pixel:
         validation_error (by which to choose), test_error and train_error (of the first training
         images, as many as there are validation images), all with corruption on; clean_error (test
-        images not corrupted). psnr in dB of test_error; dead_units, zero for every corrupted
-        validation image; seconds (a block's, divided by together, the models in it); error, "" or
-        what went wrong.
+        images not corrupted). psnr in dB of test_error; dead_units, zero for every validation image
+        under another corruption; seconds (a block's, divided by together, the models in it);
+        error, "" or what went wrong.
 
     Raises:
         ValueError: nothing to train, or settings that cannot work.
@@ -166,19 +170,21 @@ def summary(table: pd.DataFrame, column: str = "validation_error") -> pd.DataFra
     ).reset_index()
 
 
-def shipped(dataset: str, epochs: int = 12) -> pd.DataFrame:
+def shipped(dataset: str, epochs: int = 36) -> pd.DataFrame:
     """The sweep that comes with the course, for "FashionMNIST" or "MNIST".
 
-    It was made on the full data, with ten latent dimensions. Columns as in `latent_sweep`.
+    It was made on the full data, with ten latent dimensions. Columns as in `latent_sweep`;
+    dead_units is missing for seed 0, where it had been counted wrongly.
 
     Args:
-        epochs: the budget: 12 (three seeds), or 36 at twice the learning rate (one seed).
+        epochs: the budget: 36, or 12 at half the learning rate; three seeds each.
 
     Raises:
         ValueError: a data set or a budget that the table does not hold.
     """
     file = Path(__file__).with_name("tables") / "latent_sweep.csv"
-    table = pd.read_csv(file, keep_default_na=False, na_values={"train_error": [""]})
+    gaps = {"train_error": [""], "dead_units": [""]}
+    table = pd.read_csv(file, keep_default_na=False, na_values=gaps)
     if dataset not in set(table["dataset"]):
         there = ", ".join(sorted(set(table["dataset"])))
         raise ValueError(f"the shipped sweep holds {there}, not {dataset!r}")
@@ -230,6 +236,7 @@ def _train(block: kept.Block, build: Any, corruptor: Any, splits: list[Tensor]) 
         models.append(build(run["latent_dim"]))
     seen = train[: len(validation)]
     damaged = {id(images): _corrupted(corruptor, images) for images in (seen, validation, test)}
+    other = _corrupted(corruptor, validation, OTHER_NOISE)
 
     def error(model: nn.Module, images: Tensor) -> float:
         return metrics.reconstruction_error(model, images, damaged[id(images)])
@@ -256,7 +263,7 @@ def _train(block: kept.Block, build: Any, corruptor: Any, splits: list[Tensor]) 
     seconds = (time.perf_counter() - start) / len(block)
     rows = []
     for (run, _), model in zip(block, models):
-        codes = metrics.apply_in_batches(model[0], damaged[id(validation)])
+        codes = metrics.apply_in_batches(model[0], other)
         results = {
             "validation_error": error(model, validation),
             "test_error": error(model, test),
@@ -273,10 +280,10 @@ def _train(block: kept.Block, build: Any, corruptor: Any, splits: list[Tensor]) 
     return rows
 
 
-def _corrupted(corruptor: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+def _corrupted(corruptor: Callable[[Tensor], Tensor], images: Tensor, seed: int = 0) -> Tensor:
     """The images, corrupted in the same way for every model of every sweep."""
     with torch.random.fork_rng([]):
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         corrupted = corruptor(images)
     if torch.equal(corrupted, images):
         raise ValueError(

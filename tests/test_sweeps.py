@@ -392,9 +392,23 @@ def test_summary_is_mean_and_standard_error():
     assert row["standard_error"] == pytest.approx(3**-0.5)
 
 
+def test_no_seed_wakes_dead_units_by_the_noise_of_its_own_weights():
+    """Seed 0 drew weights and masks from the same numbers: each dead unit fired for one image."""
+
+    def dying(latent_dim):
+        model = dense_autoencoder(latent_dim)
+        nn.init.constant_(model[0].linear.bias, -6.0)  # ten deviations of what goes in
+        return model
+
+    splits = {"white": [torch.ones(64, 1, 28, 28)] * 3}
+    table = latent_sweep(dying, [16], [0, 1], splits, epochs=1, lr=1e-9)
+    assert table["dead_units"].tolist() == [16, 16]
+
+
 def test_the_shipped_sweep_has_two_budgets():
-    short, long = sweeps.shipped("MNIST"), sweeps.shipped("MNIST", epochs=36)
+    short, long = sweeps.shipped("MNIST", epochs=12), sweeps.shipped("MNIST")
     assert set(short["epochs"]) == {12} and set(long["epochs"]) == {36}
-    assert set(short["latent_dim"]) == set(long["latent_dim"])
+    runs = ["latent_dim", "seed"]
+    assert short[runs].equals(long[runs])
     with pytest.raises(ValueError, match=r"budgets of \[12, 36\] epochs, not 13"):
         sweeps.shipped("MNIST", epochs=13)
