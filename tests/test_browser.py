@@ -1,8 +1,8 @@
 """Every notebook in a real JupyterLab in a real browser: restart and run all, no error, every
 widget moved by keyboard.
 
-Needs Debian's `chromium`. Runs on the sample, on copies in a temporary folder. With COURSE_TESTS=all
-screenshots are left in build/screenshots.
+Needs Debian's `chromium`. Runs on the sample, on copies in a temporary folder. With
+COURSE_TESTS=all screenshots are left in build/screenshots.
 """
 
 import json
