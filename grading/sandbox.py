@@ -242,7 +242,8 @@ class Box:
         if now - self.looked < 0.1:
             return
         self.looked = now
-        pids = self.pids()
+        self.clock.look()
+        pids = self.clock.seen
         memory, tasks = usage(pids)
         if tasks > self.limits.processes:
             raise BoxEnded(
