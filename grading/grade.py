@@ -192,7 +192,7 @@ def grade(
         with assemble.bounded():
             assembled = assemble.assemble(template, assemble.read(submission.data))
     except assemble.Unreadable as error:
-        result.status = "unreadable"
+        result.status, result.points = "unreadable", dict.fromkeys(report.worth(template), 0.0)
         result.notes = [f"Not graded: {error}.", *submission.notes]
         return result
     result.notes += [*submission.notes, *assembled.notes]
@@ -585,13 +585,21 @@ def _grade_all(work, marks, exercises, results, todo, how, jobs, check_grader, s
 
 
 def due_date(text: str) -> str:
-    """A date and time by the clock of this machine, as nbgrader wants it; a day ends at midnight.
-
-    Raises:
-        ValueError: it is no date.
-    """
-    when = datetime.fromisoformat(f"{text} 23:59:59" if len(text.strip()) <= 10 else text)
+    """A date and time by the clock of this machine, as nbgrader wants it; a day ends at
+    midnight."""
+    try:
+        when = datetime.fromisoformat(f"{text} 23:59:59" if len(text.strip()) <= 10 else text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no date as 2026-12-01 or 2026-12-01T23:59"
+        ) from None
     return when.astimezone().isoformat()
+
+
+def percent(text: str) -> float:
+    if not 0 <= float(text) <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and 100")
+    return float(text)
 
 
 def main() -> int:
@@ -606,7 +614,7 @@ def main() -> int:
     add("--moodle", type=Path, help="Moodle's grading worksheet, to be filled in")
     add("--canvas", type=Path, help="Canvas's gradebook export, to be filled in")
     add("--due", type=due_date, help="due date of what is in this folder or zip")
-    add("--deduct", type=float, help="percent of all points for each day that it came too late")
+    add("--deduct", type=percent, help="percent of all points for each day that it came too late")
     add("--models", action="store_true", help="model answers and rubrics on the feedback pages")
     add("--jobs", type=int, default=0, help="submissions at a time (default: one a processor)")
     add("--again", action="store_true", help="grade all of this folder anew")

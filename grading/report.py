@@ -86,9 +86,12 @@ def only_known(outputs: object) -> list[dict]:
 
 
 def titles(template: list[dict]) -> tuple[str, dict[str, str]]:
-    """The exercise's title, and question -> number and words of its heading."""
+    """The exercise's title, and question or answer cell -> number and words of its heading."""
     title, heading, found = "", "", {}
+    own: list[str] = []  # answer cells whose question stands below
     for cell in template:
+        if info(cell).get("solution"):
+            own.append(info(cell)["grade_id"])
         if cell["cell_type"] == "markdown":
             for line in cell["source"].splitlines():
                 if not title and line.startswith("# "):
@@ -98,7 +101,9 @@ def titles(template: list[dict]) -> tuple[str, dict[str, str]]:
         if info(cell).get("grade"):
             key = info(cell)["grade_id"]
             twice = heading in found.values()
-            found[key] = f"{heading} ({readable(key)})" if twice or not heading else heading
+            name = f"{heading} ({readable(key)})" if twice or not heading else heading
+            found |= dict.fromkeys([*own, key], name)
+            own = []
     return title, found
 
 
@@ -345,6 +350,9 @@ def formgrader_notebook(result, template: list[dict]) -> bytes:
     named, rubrics = titles(template)[1], model_answers(result.exercise, template)
     cells = []
 
+    def boxed(text: str) -> str:
+        return f'<pre dir="auto" style="white-space:pre-wrap">{html.escape(text)}</pre>'
+
     def add(kind: str, source: str, key: str = "", outputs: list = ()) -> None:
         named = {"nbgrader": about[key][0]} if key in about else {}
         new = (
@@ -358,7 +366,7 @@ def formgrader_notebook(result, template: list[dict]) -> bytes:
         if key or own:
             add("markdown", f"## {named.get(key, 'More cells')}\n\n{rubrics.get(key, ('', ''))[1]}")
         if key in result.messages:
-            add("markdown", f"<pre>{html.escape(result.messages[key])}</pre>")
+            add("markdown", boxed(result.messages[key]))
         for cell in own:
             if cell["kind"] == "code":
                 add("code", cell["source"], cell["key"], [
@@ -367,9 +375,7 @@ def formgrader_notebook(result, template: list[dict]) -> bytes:
                     for shown in cell["outputs"]
                 ])  # fmt: skip
             else:
-                shown = html.escape(cell["source"])
-                text = f'<pre dir="auto" style="white-space:pre-wrap">{shown}</pre>'
-                add("markdown", text, cell["key"])
+                add("markdown", boxed(cell["source"]), cell["key"])
         if key in about and not about[key][0].get("solution"):
             add("code", about[key][1], key)
     return printable(nbformat.writes(v4.new_notebook(cells=cells))).encode()
@@ -425,7 +431,7 @@ def feedback_page(totals_of_student: list[Total], model: dict) -> str:
             if not key and not sections[key]:
                 continue
             parts.append("<section>")
-            add("h3", f"{title}: {mark}" if mark else title)
+            add("h3", f"{title}: {mark}".replace("?:", "?") if mark else title)
             reason = result.messages.get(key, "") or ("Right." if mood == "full" else "")
             add("p", reason, f'dir="auto" class="why {mood}"')
             for cell in sections[key]:
