@@ -353,14 +353,10 @@ def formgrader_notebook(result, template: list[dict]) -> bytes:
     def boxed(text: str) -> str:
         return f'<pre dir="auto" style="white-space:pre-wrap">{html.escape(text)}</pre>'
 
-    def add(kind: str, source: str, key: str = "", outputs: list = ()) -> None:
+    def add(kind: str, source: str, key: str = "", **outputs) -> None:
+        new = v4.new_code_cell if kind == "code" else v4.new_markdown_cell
         named = {"nbgrader": about[key][0]} if key in about else {}
-        new = (
-            v4.new_code_cell(source, outputs=[*outputs], metadata=named)
-            if kind == "code"
-            else v4.new_markdown_cell(source, metadata=named)
-        )
-        cells.append(new)
+        cells.append(new(source, metadata=named, **outputs))
 
     for key, own in own_cells(result, worth(template)).items():
         if key or own:
@@ -369,7 +365,7 @@ def formgrader_notebook(result, template: list[dict]) -> bytes:
             add("markdown", boxed(result.messages[key]))
         for cell in own:
             if cell["kind"] == "code":
-                add("code", cell["source"], cell["key"], [
+                add("code", cell["source"], cell["key"], outputs=[
                     v4.new_output("stream", text=shown["text"]) if "text" in shown
                     else v4.new_output("display_data", {"image/png": shown["picture"]})
                     for shown in cell["outputs"]
@@ -456,11 +452,8 @@ def file_name(student: str) -> str:
     """A file name of a student, readable in any alphabet; where a sign had to go, a short digest
     keeps two names apart."""
     plain = re.sub(r"[^\w\- ]", "_", student)
-    return (
-        f"{plain}.html"
-        if plain == student
-        else f"{plain} {hashlib.sha256(student.encode()).hexdigest()[:6]}.html"
-    )
+    digest = hashlib.sha256(student.encode()).hexdigest()[:6]
+    return f"{plain}.html" if plain == student else f"{plain} {digest}.html"
 
 
 def write_feedback(folder: Path, all_totals: list[Total], model: dict) -> list[str]:
@@ -528,9 +521,8 @@ def write_summary(path: Path, all_totals: list[Total]) -> None:
         whole = all(total.sum(True) is not None for total in row if total.sum(False) is not None)
         of = None if whole else False
         sums, most = [total.sum(of) for total in row if total.sum(of) is not None], row[0].most(of)
-        right.hist(
-            sums, bins=[i - 0.5 for i in range(int(most) + 2)], color="#0072B2", edgecolor="white"
-        )
+        bins = [i - 0.5 for i in range(int(most) + 2)]
+        right.hist(sums, bins=bins, color="#0072B2", edgecolor="white")
         right.set(
             xlabel=f"points, of {most:g}" + ("" if whole else " (automatic ones alone)"),
             ylabel="students",
@@ -556,7 +548,7 @@ def write_all(
     """All tables, pages and the picture, of everything in the gradebook."""
     all_totals = totals(results, exercises, marks)
     write_texts(out, all_totals, marks)
-    names = {total.result.exercise for total in all_totals if total.worth} if models else ()
+    names = {total.result.exercise for total in all_totals if total.worth and models}
     model = {name: model_answers(name, exercises[name]) for name in names}
     failed = write_feedback(out / "feedback", all_totals, model)
     marks.said = list(dict.fromkeys([*marks.said, *failed]))
@@ -567,11 +559,6 @@ def write_all(
     sheets.write_csv(out / "grades.csv", GRADES, rows)
     questions = question_table(all_totals)
     sheets.write_csv(out / "questions.csv", *questions)
-    numbers = [
-        [
-            float(value) if place in (*range(3, 9), 11) and value else value
-            for place, value in enumerate(row)
-        ]
-        for row in rows
-    ]
+    amounts = [GRADES.index(name) for name in (*GRADES[3:9], "deducted")]
+    numbers = [[float(v) if i in amounts and v else v for i, v in enumerate(row)] for row in rows]
     sheets.write_xlsx(out / "marks.xlsx", {"grades": (GRADES, numbers), "questions": questions})

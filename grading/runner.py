@@ -13,6 +13,7 @@ import base64
 import builtins
 import ctypes
 import gc
+import io
 import json
 import os
 import pickle
@@ -139,10 +140,10 @@ class Capture:
             self.text("stdout", str(data["text/plain"]) + "\n")
 
 
-class Writer:
+class Writer(io.TextIOBase):
     """Stands in for ``sys.stdout`` and ``sys.stderr``."""
 
-    encoding, errors, closed = "utf-8", "replace", False
+    encoding, errors = "utf-8", "replace"
 
     def __init__(self, capture: Capture, stream: str):
         self.capture, self.stream = capture, stream
@@ -151,14 +152,7 @@ class Writer:
         self.capture.text(self.stream, str(text))
         return len(text)
 
-    def writelines(self, lines) -> None:
-        for line in lines:
-            self.write(line)
-
-    def flush(self) -> None: ...
-
-    def isatty(self) -> bool:
-        return False
+    def close(self) -> None: ...
 
     def writable(self) -> bool:
         return True
@@ -340,25 +334,21 @@ def traces(shell, before: dict) -> list[str]:
         found.append("an AST transformer rewrites the cells")
     if len(shell.input_transformers_post) > before["input"]:
         found.append("an input transformer rewrites the cells")
-    changed = [
-        name
-        for name, value in before["builtins"].items()
-        if getattr(builtins, name, None) is not value
-    ]
-    if changed:
-        found.append("built-in names were replaced: " + ", ".join(sorted(changed)[:5]))
     import torch
 
-    changed = [
-        name for name, value in before["torch"].items() if getattr(torch, name, None) is not value
-    ]
-    changed += [
-        f"Tensor.{name}"
-        for name, value in before["tensor"].items()
-        if getattr(torch.Tensor, name, None) is not value
-    ]
-    if changed:
-        found.append("functions of torch were replaced: " + ", ".join(sorted(changed)[:5]))
+    kinds = {
+        "built-in names": [(builtins, "builtins", "")],
+        "functions of torch": [(torch, "torch", ""), (torch.Tensor, "tensor", "Tensor.")],
+    }
+    for kind, places in kinds.items():
+        changed = [
+            f"{prefix}{name}"
+            for owner, saved, prefix in places
+            for name, value in before[saved].items()
+            if getattr(owner, name, None) is not value
+        ]
+        if changed:
+            found.append(f"{kind} were replaced: {', '.join(sorted(changed)[:5])}")
     if sys.stdout is not before["stdout"]:
         found.append("the printed output was redirected")
     return found

@@ -409,17 +409,22 @@ class Warm:
         self.process.wait()
 
 
+def said_of(pid: int, name: str) -> dict[str, int]:
+    """The numbers, in KiB where they are sizes, in a file of /proc; none of a process that is
+    gone."""
+    try:
+        text = Path(f"/proc/{pid}/{name}").read_text()
+    except OSError:
+        return {}
+    return {key: int(value) for key, value in re.findall(r"^(\w+):\s+(\d+)", text, re.M)}
+
+
 def proportional(pids: list[int]) -> int:
     """Bytes of memory of their own, pages that several share counted once."""
     total = 0
     for pid in pids:
-        try:
-            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        except OSError:
-            continue
-        fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-        names = ("Pss_Anon", "Pss_Shmem")
-        total += sum(int(fields.get(name, "0 kB").split()[0]) << 10 for name in names)
+        fields = said_of(pid, "smaps_rollup")
+        total += (fields.get("Pss_Anon", 0) + fields.get("Pss_Shmem", 0)) << 10
     return total
 
 
@@ -445,14 +450,9 @@ def usage(pids: list[int]) -> tuple[int, int]:
     """Bytes of memory (what two share counts twice) and number of tasks of some processes."""
     memory = tasks = 0
     for pid in pids:
-        try:
-            status = Path(f"/proc/{pid}/status").read_text()
-        except OSError:
-            continue
-        fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
-        tasks += int(fields.get("Threads", "1"))
-        for name in ("RssAnon", "RssShmem"):
-            memory += int(fields.get(name, "0 kB").split()[0]) << 10
+        fields = said_of(pid, "status")
+        tasks += fields.get("Threads", 0)
+        memory += (fields.get("RssAnon", 0) + fields.get("RssShmem", 0)) << 10
     return memory, tasks
 
 
