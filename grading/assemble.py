@@ -22,8 +22,8 @@ import nbformat
 
 LARGEST_FILE = 64 << 20
 PARSED = 768 << 20  # bytes that reading one notebook may take
-STUB = "YOUR CODE HERE"
 PROSE_STUB = "YOUR ANSWER HERE"
+SHOWING = {"wanted", "show", "bootstrap", "closing"}  # tags of cells that no answer needs
 
 
 class Unreadable(ValueError):
@@ -71,9 +71,7 @@ class Cell:
 @dataclass
 class Assembled:
     cells: list[Cell]
-    notes: list[str] = field(
-        default_factory=list
-    )  # for the student and the teacher, in plain words
+    notes: list[str] = field(default_factory=list)  # for student and teacher, in plain words
 
 
 def info(cell: dict) -> dict:
@@ -120,11 +118,8 @@ def read(data: bytes) -> list[dict]:
         if not isinstance(cell, dict):
             continue
         source = cell.get("source", cell.get("input", ""))
-        source = (
-            "".join(part for part in source if isinstance(part, str))
-            if isinstance(source, list)
-            else source
-        )
+        if isinstance(source, list):
+            source = "".join(part for part in source if isinstance(part, str))
         if not isinstance(source, str):
             continue
         kind = "code" if cell.get("cell_type") == "code" else "markdown"
@@ -152,13 +147,8 @@ def defined(source: str) -> set[str]:
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return set(
-            re.findall(r"^(?:def|class)\s+(\w+)|^(\w+)\s*=", source, re.M)
-            and [
-                a or b
-                for a, b in re.findall(r"^(?:def|class)\s+(\w+)|^(\w+)\s*=[^=]", source, re.M)
-            ]
-        )
+        lines = re.findall(r"^(?:def|class)\s+(\w+)|^(\w+)\s*=[^=]", source, re.M)
+        return {made or named for made, named in lines}
     names = set()
     for node in tree.body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
@@ -185,19 +175,13 @@ def match(template: list[dict], submitted: list[dict]) -> list[int | None]:
         found = by_name.get(name) if isinstance(name, str) else None
         if found is None:
             found = by_id.get(cell["id"])
-        if (
-            found is not None
-            and template[found]["cell_type"] != cell["cell_type"]
-            and not info(template[found]).get(
-                "solution"
-            )  # an answer may have been turned into text
-        ):
-            found = None
+        if found is not None and not info(template[found]).get("solution"):
+            # an answer, but nothing else, may have been turned into text
+            found = found if template[found]["cell_type"] == cell["cell_type"] else None
         matches.append(found)
     taken = set(matches)
-    for position, cell in enumerate(
-        submitted
-    ):  # stripped metadata: by equal text, then by the names defined
+    # stripped metadata: by equal text, then by the names defined
+    for position, cell in enumerate(submitted):
         if matches[position] is None:
             same = [
                 i
@@ -213,35 +197,21 @@ def match(template: list[dict], submitted: list[dict]) -> list[int | None]:
             continue
         names = defined(cell["source"])
         for i, other in enumerate(template):
-            wanted = (
-                defined(other["source"])
-                if i not in taken and info(other).get("solution")
-                else set()
-            )
+            if i in taken or not info(other).get("solution"):
+                continue
+            wanted = defined(other["source"])
             if wanted and wanted <= names:
                 matches[position] = i
                 taken.add(i)
                 break
-    for i, other in enumerate(
-        template
-    ):  # a text answer without its name: the added text that follows the question's own text
+    # a text answer without its name: the added text that follows the question's own text
+    for i, other in enumerate(template):
         if i in taken or other["cell_type"] != "markdown" or not info(other).get("solution"):
             continue
-        before = next(
-            (
-                p
-                for p in range(len(submitted) - 1, -1, -1)
-                if matches[p] is not None and matches[p] == i - 1
-            ),
-            None,
-        )
-        if (
-            before is not None
-            and before + 1 < len(submitted)
-            and matches[before + 1] is None
-            and submitted[before + 1]["cell_type"] == "markdown"
-        ):
-            matches[before + 1] = i
+        after = max((p + 1 for p, found in enumerate(matches) if found == i - 1), default=0)
+        following = submitted[after : after + 1] if after else []
+        if following and matches[after] is None and following[0]["cell_type"] == "markdown":
+            matches[after] = i
             taken.add(i)
     return matches
 
@@ -264,10 +234,8 @@ def assemble(template: list[dict], submitted: list[dict]) -> Assembled:
         elif cell["cell_type"] == "code" and not _same(cell["source"], template[found]["source"]):
             restored += 1
     if restored:
-        notes.append(
-            f"{restored} given cell{'s were' if restored > 1 else ' was'} changed in the notebook "
-            "and put back for grading."
-        )
+        words = "cells were" if restored > 1 else "cell was"
+        notes.append(f"{restored} given {words} changed in the notebook and put back for grading.")
     if order != sorted(order):
         notes.append("The cells were put back into the exercise's order for grading.")
     missing = [
@@ -283,10 +251,8 @@ def assemble(template: list[dict], submitted: list[dict]) -> Assembled:
         if cell["cell_type"] == "code" and not info(cell).get("solution") and i not in order
     ]
     if gone:
-        notes.append(
-            f"{len(gone)} given cell{'s' if len(gone) > 1 else ''} missing in the notebook, "
-            "put back for grading."
-        )
+        words = "cells" if len(gone) > 1 else "cell"
+        notes.append(f"{len(gone)} given {words} missing in the notebook, put back for grading.")
     texts, elsewhere = _texts(template, submitted, matches, answers, added)
     cells = [Cell("+", cell["cell_type"], cell["source"]) for cell in added.get(-1, [])]
     for i, cell in enumerate(template):
@@ -308,20 +274,11 @@ def assemble(template: list[dict], submitted: list[dict]) -> Assembled:
                 notes.append(f"The cell for {key} is empty, but there is text of yours elsewhere.")
         for text in versions[:-1]:
             cells.append(Cell("+", cell["cell_type"], text))
-        shows = bool(
-            {"wanted", "show", "bootstrap", "closing"} & set(cell["metadata"].get("tags", []))
-        )
-        cells.append(
-            Cell(
-                key,
-                cell["cell_type"],
-                versions[-1],
-                solution,
-                float(about.get("points", 0)) if about.get("grade") else 0,
-                manual,
-                skip=not solution and (shows or bool(about.get("grade"))),
-            )
-        )
+        shows = not SHOWING.isdisjoint(cell["metadata"].get("tags", []))
+        points = float(about.get("points", 0)) if about.get("grade") else 0
+        skip = not solution and (shows or bool(about.get("grade")))
+        new = Cell(key, cell["cell_type"], versions[-1], solution, points, manual, skip)
+        cells.append(new)
         cells += [Cell("+", more["cell_type"], more["source"]) for more in added.get(i, [])]
     return Assembled(cells, notes)
 

@@ -240,7 +240,7 @@ CASES = [
     Case(
         "broken, empty file",
         E,
-        loses=(DEAD, PCA, TRAIN),
+        loses=(DEAD, PCA, TRAIN, "why"),
         change=lambda nb: b"",
         status=("unreadable",),
         say="empty",
@@ -248,7 +248,7 @@ CASES = [
     Case(
         "broken, not JSON",
         E,
-        loses=(DEAD, PCA, TRAIN),
+        loses=(DEAD, PCA, TRAIN, "why"),
         change=lambda nb: b"<html><body>Log in to continue</body></html>",
         status=("unreadable",),
         say="JSON",
@@ -256,7 +256,7 @@ CASES = [
     Case(
         "broken, JSON but no notebook",
         E,
-        loses=(DEAD, PCA, TRAIN),
+        loses=(DEAD, PCA, TRAIN, "why"),
         change=lambda nb: b'[1, 2, {"a": 3}]',
         status=("unreadable",),
         say="not a notebook",
@@ -264,7 +264,7 @@ CASES = [
     Case(
         "broken, half a file",
         E,
-        loses=(DEAD, PCA, TRAIN),
+        loses=(DEAD, PCA, TRAIN, "why"),
         change=lambda nb: json.dumps(nb).encode()[:9000],
         status=("unreadable",),
     ),

@@ -335,6 +335,13 @@ def each(source: Path, exercises: dict[str, list[dict]], say=print) -> Iterator[
         yield from _submissions(theirs, exercises, source)
 
 
+def submission(student: str, exercise: str, found: Found, *rest) -> Submission:
+    canvas = next(filter(None, map(CANVAS.match, found.path.parts)), None)
+    time = found.time.isoformat(" ", "seconds") if found.time else ""
+    late = bool(canvas["late"]) if canvas else None
+    return Submission(student, exercise, str(found.path), *rest, time=time, late=late)
+
+
 def _submissions(theirs, exercises, source) -> Iterator[Submission]:
     known = sorted({name for files in theirs.values() for name in files if name})
     if not theirs:
@@ -364,18 +371,13 @@ def _submissions(theirs, exercises, source) -> Iterator[Submission]:
                     f"{len(several)} files for this exercise: {best.path.name} counts, "
                     f"{', '.join(others[:5])} was {PASSED_OVER}."
                 )
-            time = best.time.isoformat(" ", "seconds") if best.time else ""
-            canvas = next(filter(None, map(CANVAS.match, best.path.parts)), None)
-            yield Submission(
-                student, name, str(best.path), best.data(), best.why, notes[:10], time=time,
-                late=bool(canvas["late"]) if canvas else None,
-            )  # fmt: skip
+            yield submission(student, name, best, best.data(), best.why, notes[:10])
         if unknown or (beside and not files):
             exercise = known[0] if len(known) == 1 else ""
             lines = [one.why or f"which exercise {one.path.name} is of cannot be told"
                      for one in unknown]  # fmt: skip
-            where = str((unknown or foreign)[0].path)
-            yield Submission(student, exercise, where, None, "; ".join([*lines, *beside][:10]), [])
+            why = "; ".join([*lines, *beside][:10])
+            yield submission(student, exercise, (unknown or foreign)[0], None, why, [])
 
 
 # the class list

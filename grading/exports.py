@@ -37,7 +37,7 @@ def number_of(student: str) -> str:
 def comments_of(total: Total) -> str:
     """All that a teacher wrote to a student, with the question that it is about."""
     return "\n".join(
-        f"{total.titles.get(key, key)}: {mark.comment}"
+        f"{total.titles.get(key, key)}: {mark.comment}".replace("?:", "?", 1)
         for key, mark in total.marks.items()
         if mark.comment
     )
@@ -153,8 +153,11 @@ def canvas_gradebook(source: Path, target: Path, all_totals: list[Total]) -> str
             same = number == row[ids].strip() if number else collect.plain_name(student) == name
             if not same and number:
                 same = collect.is_on(student, name)
-            if same and total.sum() is not None and total.result.exercise in places:
-                row[places[total.result.exercise]] = f"{total.sum():g}"
+            place = places.get(total.result.exercise)
+            if not same or total.sum() is None or place is None:
+                continue
+            if total.result.status != "missing" or not row[place].strip():  # excused, for instance
+                row[place] = f"{total.sum():g}"
                 filled += 1
     if not any(row[who].strip() == "Points Possible" for row in rows):
         possible = [""] * len(header)

@@ -1,7 +1,6 @@
 """Grades a folder or zip of submissions.
 
-    python -m grading.grade SUBMISSIONS [--students list.csv] [--again] [--jobs 2]
-    [--unsafe-without-sandbox]
+    python -m grading.grade SUBMISSIONS [--students list.csv] [--again] [--unsafe-without-sandbox]
 
 Writes into grading/work (or --out): grades.csv, feedback/<student>.html, summary.png. Run it again
 at any time: what was graded is kept, what changed is graded anew, and a mark never outlives the
@@ -192,7 +191,7 @@ def grade(
         with assemble.bounded():
             assembled = assemble.assemble(template, assemble.read(submission.data))
     except assemble.Unreadable as error:
-        result.status = "unreadable"
+        result.status, result.points = "unreadable", dict.fromkeys(report.worth(template), 0.0)
         result.notes = [f"Not graded: {error}.", *submission.notes]
         return result
     result.notes += [*submission.notes, *assembled.notes]
@@ -265,21 +264,16 @@ def grade(
                     )
                 if message["kind"] == "cell" and str(message.get("key"))[:9] in places:
                     cell = shown[int(message["key"])]
-                    cell["outputs"], cell["error"] = (
-                        report.only_known(message.get("outputs")),
-                        str(message.get("error", ""))[:100],
-                    )
+                    cell["outputs"] = report.only_known(message.get("outputs"))
+                    cell["error"] = str(message.get("error", ""))[:100]
                     if cell["error"] == "OutOfTime":
                         late.append("a cell")
             result.spent["cells"] = result.spent["cell"] = box.clock.look() - begun_at
-            traces = (
-                [str(trace)[:200] for trace in message.get("traces", [])][:5]
-                if isinstance(message.get("traces"), list)
-                else []
-            )
-            if traces:
+            traces = message.get("traces")
+            if traces and isinstance(traces, list):
                 result.status = "tampered"
-                result.notes.append(f"For the teacher: {'; '.join(traces)}.")
+                traces = "; ".join(str(trace)[:200] for trace in traces[:5])
+                result.notes.append(f"For the teacher: {traces}.")
             for question in questions:
                 begun_at = box.clock.look()
                 put(question, functools.partial(ask, box))
@@ -346,17 +340,9 @@ def canaries(names: list[str], pool: concurrent.futures.Executor, *how) -> tuple
     """Grade the solution and the untouched exercise before anyone else: the one must get every
     point, the other none. Returns what is wrong, and exercise -> what the solution spent."""
     wrong, spent = [], {}
-    pairs = [
-        (
-            name,
-            *(
-                pool.submit(grade_or_say, make(name), *how)
-                for make in (solution_submission, untouched_submission)
-            ),
-        )
-        for name in names
-    ]
-    for name, solved, untouched in pairs:
+    makers = solution_submission, untouched_submission
+    asked = [[pool.submit(grade_or_say, make(name), *how) for make in makers] for name in names]
+    for name, (solved, untouched) in zip(names, asked):
         worth = report.worth(assemble.exercise_cells(exercise_path(name)))
         automatic = {key: points for key, (points, manual) in worth.items() if not manual}
         right, none = solved.result(), untouched.result()
@@ -469,12 +455,8 @@ def what_is_there(
         mark = fingerprint(submission, work.secret)
         result = None if key in again else work.kept(submission, mark)
         if result is not None and result.status != "not graded":
-            scores = stored.get(key, {})
-            result.points = {
-                name: score.automatic
-                for name, score in scores.items()
-                if score.automatic is not None
-            }
+            automatic = {name: mark.automatic for name, mark in stored.get(key, {}).items()}
+            result.points = {name: value for name, value in automatic.items() if value is not None}
         if result is None or result.status == "not graded" or not result.points:
             if not look:
                 for old in (work.path(*key), work.screen(*key)):
@@ -496,8 +478,6 @@ def run(
     out: Path,
     *,
     students: list[tuple[str, str]] = (),
-    only: str = "",
-    jobs: int = 0,
     again: bool = False,
     due: str = "",
     deduct: float | None = None,
@@ -509,13 +489,11 @@ def run(
 ) -> list[Result]:
     """Take in what ``source`` holds, and grade everything that is not graded yet into ``out``."""
     exercises = all_exercises()
-    asked = {only: exercises[only]} if only else exercises
     work, today = Work(out), set()
     with Marks(out) as marks:
         report.read_texts(out, marks, exercises)
         marks.class_list(students)
-        for submission in collect.each(source, asked, say) if source else ():
-            submission.exercise = submission.exercise or only
+        for submission in collect.each(source, exercises, say) if source else ():
             work.take_in(submission)
             today.add((submission.student, submission.exercise))
         for name in sorted({path.name for path in out.glob("submitted/*/*")} & exercises.keys()):
@@ -531,20 +509,20 @@ def run(
             # from here on no old mark stands in any table or on any page
             report.write_all(out, results, exercises, marks, picture=False)
             how = work.secret, bwrap, limits
-            _grade_all(work, marks, exercises, results, todo, how, jobs, check_grader, say)
+            _grade_all(work, marks, exercises, results, todo, how, check_grader, say)
         report.write_all(out, results, exercises, marks, models=models)
         for line in marks.said:
             say(line)
     return [results[key] for key in sorted(results, key=lambda key: key[::-1])]
 
 
-def _grade_all(work, marks, exercises, results, todo, how, jobs, check_grader, say) -> None:
+def _grade_all(work, marks, exercises, results, todo, how, check_grader, say) -> None:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         # one submission for each core: more threads would only be in each other's way
         os.environ.setdefault(name, "1")
     wanted = {key[:2]: key[2] for key in todo}
     with concurrent.futures.ProcessPoolExecutor(
-        jobs or sandbox.processors(),
+        sandbox.processors(),
         mp_context=multiprocessing.get_context("spawn"),
         initializer=start_worker,
     ) as pool:
@@ -585,13 +563,21 @@ def _grade_all(work, marks, exercises, results, todo, how, jobs, check_grader, s
 
 
 def due_date(text: str) -> str:
-    """A date and time by the clock of this machine, as nbgrader wants it; a day ends at midnight.
-
-    Raises:
-        ValueError: it is no date.
-    """
-    when = datetime.fromisoformat(f"{text} 23:59:59" if len(text.strip()) <= 10 else text)
+    """A date and time by the clock of this machine, as nbgrader wants it; a day ends at
+    midnight."""
+    try:
+        when = datetime.fromisoformat(f"{text} 23:59:59" if len(text.strip()) <= 10 else text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no date as 2026-12-01 or 2026-12-01T23:59"
+        ) from None
     return when.astimezone().isoformat()
+
+
+def percent(text: str) -> float:
+    if not 0 <= float(text) <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and 100")
+    return float(text)
 
 
 def main() -> int:
@@ -602,13 +588,11 @@ def main() -> int:
     add("submissions", nargs="?", default="", help="folder or zip; without it: new tables only")
     add("--out", type=Path, default=ROOT / "grading/work", help="where marks and feedback go")
     add("--students", type=Path, help="class list: who handed in nothing gets a line, too")
-    add("--exercise", default="", help="all notebooks are of this exercise, whatever their names")
     add("--moodle", type=Path, help="Moodle's grading worksheet, to be filled in")
     add("--canvas", type=Path, help="Canvas's gradebook export, to be filled in")
     add("--due", type=due_date, help="due date of what is in this folder or zip")
-    add("--deduct", type=float, help="percent of all points for each day that it came too late")
+    add("--deduct", type=percent, help="percent of all points for each day that it came too late")
     add("--models", action="store_true", help="model answers and rubrics on the feedback pages")
-    add("--jobs", type=int, default=0, help="submissions at a time (default: one a processor)")
     add("--again", action="store_true", help="grade all of this folder anew")
     add(
         "--unsafe-without-sandbox",
@@ -634,17 +618,11 @@ def main() -> int:
                 file=sys.stderr,
             )
             return 2
-    if options.exercise and options.exercise not in all_exercises():
-        parser.error(
-            f"no exercise is called {options.exercise}; there are: {', '.join(all_exercises())}"
-        )
     try:
         results = run(
             Path(options.submissions) if options.submissions else None,
             out,
             students=collect.class_list(options.students) if options.students else [],
-            only=options.exercise,
-            jobs=options.jobs,
             again=options.again,
             due=options.due or "",
             deduct=options.deduct,

@@ -274,43 +274,23 @@ class Marks:
     def harvest(self, student: str = "", exercise: str = "") -> None:
         """Remember every mark and comment that stands in the gradebook by hand, whoever wrote it
         there, with the answer that it was given for."""
-        api, db = self.api, self.book.db
-        question = "s.student_id, a.name, b.name"
-        joined = """from {0} g join base_cell b on b.id = g.cell_id
-            join submitted_notebook n on n.id = g.notebook_id
-            join submitted_assignment s on s.id = n.assignment_id
-            join assignment a on a.id = s.assignment_id"""
-        found: dict[tuple, list] = {}
-        db.flush()
-        for row in self.sql(
-            f"select {question}, g.manual_score, g.extra_credit "
-            + joined.format(api.Grade.__tablename__)
-            + " where g.manual_score is not null or g.extra_credit is not null"
-        ):
-            found[tuple(row[:3])] = [row[3], row[4], ""]
-        for row in self.sql(
-            f"select {question}, g.manual_comment "
-            + joined.format(api.Comment.__tablename__)
-            + " where g.manual_comment is not null and g.manual_comment != ''"
-        ):
-            found.setdefault(tuple(row[:3]), [None, None, ""])[2] = row[3]
-        digests = {
-            tuple(row[:3]): row[3]
-            for row in self.sql("select student, exercise, question, digest from answer")
-        }
+        self.book.db.flush()
+        digests = {key: about["digest"] for key, about in self.answers().items()}
         with self.saved():
-            for key, (points, extra, comment) in found.items():
-                if student and key[:2] != (student, exercise):
-                    continue
-                self.sql(
-                    "insert or replace into hand_mark values "
-                    "(:student, :exercise, :question, :digest, :points, :extra, :comment)",
-                    **dict(zip(("student", "exercise", "question"), key)),
-                    digest=digests.get(key, ""),
-                    points=points,
-                    extra=extra,
-                    comment=comment,
-                )
+            for key, marks in self.read(student, exercise).items():
+                for question, mark in marks.items():
+                    if mark.manual is None and mark.extra is None and not mark.comment:
+                        continue
+                    self.sql(
+                        "insert or replace into hand_mark values "
+                        "(:student, :exercise, :question, :digest, :points, :extra, :comment)",
+                        **dict(zip(("student", "exercise"), key)),
+                        question=question,
+                        digest=digests.get((*key, question), ""),
+                        points=mark.manual,
+                        extra=mark.extra,
+                        comment=mark.comment,
+                    )
 
     def mark_by_hand(
         self, student: str, exercise: str, question: str, points: float | None, comment: str
@@ -325,12 +305,15 @@ class Marks:
                 comments[question].manual_comment = comment or None
         self.harvest(student, exercise)
 
-    def read(self) -> dict[tuple[str, str], dict[str, Mark]]:
-        """(student, exercise) -> question or answer cell -> what stands there."""
+    def read(self, student: str = "", exercise: str = "") -> dict[tuple[str, str], dict[str, Mark]]:
+        """(student, exercise) -> question or answer cell -> what stands there; of all, or of one
+        submission."""
         self.book.db.expire_all()
         found: dict[tuple[str, str], dict[str, Mark]] = {}
         for assignment in self.book.assignments:
             for submission in assignment.submissions:
+                if student and (submission.student_id, assignment.name) != (student, exercise):
+                    continue
                 marks = found.setdefault((submission.student_id, assignment.name), {})
                 for notebook in submission.notebooks:
                     for grade in notebook.grades:
@@ -343,8 +326,8 @@ class Marks:
                             mark.comment = comment.manual_comment
         earlier = """select h.student, h.exercise, h.question, h.points, h.comment from hand_mark h
             join answer a using (student, exercise, question) where h.digest != a.digest"""
-        for student, exercise, question, points, comment in self.sql(earlier):
-            mark = found.get((student, exercise), {}).get(question)
+        for who, what, question, points, comment in self.sql(earlier):
+            mark = found.get((who, what), {}).get(question)
             if mark is not None and (words := in_words(points, comment)):
                 mark.earlier = "; ".join(filter(None, [mark.earlier, words]))
         return found

@@ -86,9 +86,12 @@ def only_known(outputs: object) -> list[dict]:
 
 
 def titles(template: list[dict]) -> tuple[str, dict[str, str]]:
-    """The exercise's title, and question -> number and words of its heading."""
+    """The exercise's title, and question or answer cell -> number and words of its heading."""
     title, heading, found = "", "", {}
+    own: list[str] = []  # answer cells whose question stands below
     for cell in template:
+        if info(cell).get("solution"):
+            own.append(info(cell)["grade_id"])
         if cell["cell_type"] == "markdown":
             for line in cell["source"].splitlines():
                 if not title and line.startswith("# "):
@@ -98,7 +101,9 @@ def titles(template: list[dict]) -> tuple[str, dict[str, str]]:
         if info(cell).get("grade"):
             key = info(cell)["grade_id"]
             twice = heading in found.values()
-            found[key] = f"{heading} ({readable(key)})" if twice or not heading else heading
+            name = f"{heading} ({readable(key)})" if twice or not heading else heading
+            found |= dict.fromkeys([*own, key], name)
+            own = []
     return title, found
 
 
@@ -345,31 +350,28 @@ def formgrader_notebook(result, template: list[dict]) -> bytes:
     named, rubrics = titles(template)[1], model_answers(result.exercise, template)
     cells = []
 
-    def add(kind: str, source: str, key: str = "", outputs: list = ()) -> None:
+    def boxed(text: str) -> str:
+        return f'<pre dir="auto" style="white-space:pre-wrap">{html.escape(text)}</pre>'
+
+    def add(kind: str, source: str, key: str = "", **outputs) -> None:
+        new = v4.new_code_cell if kind == "code" else v4.new_markdown_cell
         named = {"nbgrader": about[key][0]} if key in about else {}
-        new = (
-            v4.new_code_cell(source, outputs=[*outputs], metadata=named)
-            if kind == "code"
-            else v4.new_markdown_cell(source, metadata=named)
-        )
-        cells.append(new)
+        cells.append(new(source, metadata=named, **outputs))
 
     for key, own in own_cells(result, worth(template)).items():
         if key or own:
             add("markdown", f"## {named.get(key, 'More cells')}\n\n{rubrics.get(key, ('', ''))[1]}")
         if key in result.messages:
-            add("markdown", f"<pre>{html.escape(result.messages[key])}</pre>")
+            add("markdown", boxed(result.messages[key]))
         for cell in own:
             if cell["kind"] == "code":
-                add("code", cell["source"], cell["key"], [
+                add("code", cell["source"], cell["key"], outputs=[
                     v4.new_output("stream", text=shown["text"]) if "text" in shown
                     else v4.new_output("display_data", {"image/png": shown["picture"]})
                     for shown in cell["outputs"]
                 ])  # fmt: skip
             else:
-                shown = html.escape(cell["source"])
-                text = f'<pre dir="auto" style="white-space:pre-wrap">{shown}</pre>'
-                add("markdown", text, cell["key"])
+                add("markdown", boxed(cell["source"]), cell["key"])
         if key in about and not about[key][0].get("solution"):
             add("code", about[key][1], key)
     return printable(nbformat.writes(v4.new_notebook(cells=cells))).encode()
@@ -425,7 +427,7 @@ def feedback_page(totals_of_student: list[Total], model: dict) -> str:
             if not key and not sections[key]:
                 continue
             parts.append("<section>")
-            add("h3", f"{title}: {mark}" if mark else title)
+            add("h3", f"{title}: {mark}".replace("?:", "?") if mark else title)
             reason = result.messages.get(key, "") or ("Right." if mood == "full" else "")
             add("p", reason, f'dir="auto" class="why {mood}"')
             for cell in sections[key]:
@@ -450,11 +452,8 @@ def file_name(student: str) -> str:
     """A file name of a student, readable in any alphabet; where a sign had to go, a short digest
     keeps two names apart."""
     plain = re.sub(r"[^\w\- ]", "_", student)
-    return (
-        f"{plain}.html"
-        if plain == student
-        else f"{plain} {hashlib.sha256(student.encode()).hexdigest()[:6]}.html"
-    )
+    digest = hashlib.sha256(student.encode()).hexdigest()[:6]
+    return f"{plain}.html" if plain == student else f"{plain} {digest}.html"
 
 
 def write_feedback(folder: Path, all_totals: list[Total], model: dict) -> list[str]:
@@ -522,9 +521,8 @@ def write_summary(path: Path, all_totals: list[Total]) -> None:
         whole = all(total.sum(True) is not None for total in row if total.sum(False) is not None)
         of = None if whole else False
         sums, most = [total.sum(of) for total in row if total.sum(of) is not None], row[0].most(of)
-        right.hist(
-            sums, bins=[i - 0.5 for i in range(int(most) + 2)], color="#0072B2", edgecolor="white"
-        )
+        bins = [i - 0.5 for i in range(int(most) + 2)]
+        right.hist(sums, bins=bins, color="#0072B2", edgecolor="white")
         right.set(
             xlabel=f"points, of {most:g}" + ("" if whole else " (automatic ones alone)"),
             ylabel="students",
@@ -550,7 +548,7 @@ def write_all(
     """All tables, pages and the picture, of everything in the gradebook."""
     all_totals = totals(results, exercises, marks)
     write_texts(out, all_totals, marks)
-    names = {total.result.exercise for total in all_totals if total.worth} if models else ()
+    names = {total.result.exercise for total in all_totals if total.worth and models}
     model = {name: model_answers(name, exercises[name]) for name in names}
     failed = write_feedback(out / "feedback", all_totals, model)
     marks.said = list(dict.fromkeys([*marks.said, *failed]))
@@ -561,11 +559,6 @@ def write_all(
     sheets.write_csv(out / "grades.csv", GRADES, rows)
     questions = question_table(all_totals)
     sheets.write_csv(out / "questions.csv", *questions)
-    numbers = [
-        [
-            float(value) if place in (*range(3, 9), 11) and value else value
-            for place, value in enumerate(row)
-        ]
-        for row in rows
-    ]
+    amounts = [GRADES.index(name) for name in (*GRADES[3:9], "deducted")]
+    numbers = [[float(v) if i in amounts and v else v for i, v in enumerate(row)] for row in rows]
     sheets.write_xlsx(out / "marks.xlsx", {"grades": (GRADES, numbers), "questions": questions})

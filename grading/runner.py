@@ -12,6 +12,8 @@ from __future__ import annotations
 import base64
 import builtins
 import ctypes
+import gc
+import io
 import json
 import os
 import pickle
@@ -45,11 +47,12 @@ class Clock:
 
     def __init__(self, pids: Callable[[], Iterable[int]]):
         self.pids, self.own, self.wall, self.last = pids, 0.0, 0.0, time.monotonic()
+        self.seen: list[int] = []
         self.waited = self._waited()
 
     def _waited(self) -> dict[int, int]:
-        found = {}
-        for pid in self.pids():
+        found, self.seen = {}, list(self.pids())
+        for pid in self.seen:
             try:
                 with open(f"/proc/{pid}/schedstat") as file:
                     found[pid] = int(file.read().split()[1])  # nanoseconds in the queue
@@ -137,10 +140,10 @@ class Capture:
             self.text("stdout", str(data["text/plain"]) + "\n")
 
 
-class Writer:
+class Writer(io.TextIOBase):
     """Stands in for ``sys.stdout`` and ``sys.stderr``."""
 
-    encoding, errors, closed = "utf-8", "replace", False
+    encoding, errors = "utf-8", "replace"
 
     def __init__(self, capture: Capture, stream: str):
         self.capture, self.stream = capture, stream
@@ -149,14 +152,7 @@ class Writer:
         self.capture.text(self.stream, str(text))
         return len(text)
 
-    def writelines(self, lines) -> None:
-        for line in lines:
-            self.write(line)
-
-    def flush(self) -> None: ...
-
-    def isatty(self) -> bool:
-        return False
+    def close(self) -> None: ...
 
     def writable(self) -> bool:
         return True
@@ -338,25 +334,21 @@ def traces(shell, before: dict) -> list[str]:
         found.append("an AST transformer rewrites the cells")
     if len(shell.input_transformers_post) > before["input"]:
         found.append("an input transformer rewrites the cells")
-    changed = [
-        name
-        for name, value in before["builtins"].items()
-        if getattr(builtins, name, None) is not value
-    ]
-    if changed:
-        found.append("built-in names were replaced: " + ", ".join(sorted(changed)[:5]))
     import torch
 
-    changed = [
-        name for name, value in before["torch"].items() if getattr(torch, name, None) is not value
-    ]
-    changed += [
-        f"Tensor.{name}"
-        for name, value in before["tensor"].items()
-        if getattr(torch.Tensor, name, None) is not value
-    ]
-    if changed:
-        found.append("functions of torch were replaced: " + ", ".join(sorted(changed)[:5]))
+    kinds = {
+        "built-in names": [(builtins, "builtins", "")],
+        "functions of torch": [(torch, "torch", ""), (torch.Tensor, "tensor", "Tensor.")],
+    }
+    for kind, places in kinds.items():
+        changed = [
+            f"{prefix}{name}"
+            for owner, saved, prefix in places
+            for name, value in before[saved].items()
+            if getattr(owner, name, None) is not value
+        ]
+        if changed:
+            found.append(f"{kind} were replaced: {', '.join(sorted(changed)[:5])}")
     if sys.stdout is not before["stdout"]:
         found.append("the printed output was redirected")
     return found
@@ -461,6 +453,11 @@ def serve(control: socket.socket) -> None:
 
     for name in ("FashionMNIST", "MNIST"):
         data.load_images(name, "train")  # stays in memory, of which each fork has its own copy
+    # the first optimizer and the first PCA import more than a thousand modules; neither leaves a
+    # thread, which a fork would not have
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)])
+    metrics.PCABaseline(torch.rand(8, 1, 28, 28))
+    gc.freeze()  # the collector of a fork would touch, and so copy, all that it shares with this
     system("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)  # no other process looks into this one
     control.send(b"1")
     while True:

@@ -98,6 +98,8 @@ def read(path: Path, known: tuple[str, ...] = ()) -> list[list[str]]:
     Raises:
         Unusable: it is no such file.
     """
+    if not path.is_file():
+        raise Unusable(f"there is no file {path}")
     data = path.read_bytes()
     if path.suffix.lower() == ".xlsx":
         from openpyxl import load_workbook

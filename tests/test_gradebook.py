@@ -271,6 +271,12 @@ def test_lateness(course):
     assert course.go()["Eva 5", ONE]["late"] == "no"
 
 
+def test_what_cannot_be_read_is_late_too(course):
+    files = {moodle("Ana", 5, "x.ipynb"): (1, 8, 0), moodle("Ivo", 6, "work.pdf"): (2, 9, 0)}
+    rows = course.go(timed_zip(course.folder, files), due=grade.due_date("2026-12-01"))
+    assert late(rows)["Ivo 6"] == ("2026-12-02 09:00", "9 h")
+
+
 def test_the_time_of_a_download_is_no_time_of_handing_in(course):
     files = {moodle("Ana", 5, "x.ipynb"): (9, 8, 0), moodle("Ivo", 6, "x.ipynb"): (9, 8, 4)}
     rows = course.go(timed_zip(course.folder, files), due=grade.due_date("2026-12-01"))
@@ -720,6 +726,10 @@ def test_moodles_worksheet(first, language):
     source = first.folder / "Grades.csv"
     with open(source, "w", encoding="utf-8-sig", newline="") as file:
         csv.writer(file).writerows([names, *rows])
+    with Marks(first.out) as marks:  # a comment on code, from the screen of the formgrader
+        marks.mark_by_hand(*NOA, "why", None, "why so?")
+        marks.book.find_comment("dead_units", ONE, ONE, NOA[0]).manual_comment = "any or all?"
+        marks.book.db.commit()
     exports.fill_in(first.out, EXERCISES, source, None)
     # as assignfeedback_offline_grade_importer reads it: UTF-8, commas, columns by their headings
     with open(first.out / "moodle/Grades.csv", encoding="utf-8", newline="") as file:
@@ -729,6 +739,9 @@ def test_moodles_worksheet(first, language):
         }
     assert float(got[1001][names[4]]) == pytest.approx(11.5 / 12 * 100, abs=0.01)
     assert "Good, but shorter: š ć ž" in got[1001][names[9]]
+    assert sorted(got[1002][names[9]].splitlines()) == [
+        "1. Find the dead units: any or all?", "4. Why did it die, why does yours live? why so?"
+    ]  # fmt: skip
     assert got[1002][names[4]] == ""  # its text is not marked yet
     assert list(got[1003].values()) == rows[2]
     assert got[1001][names[8]] == "-"
@@ -755,15 +768,35 @@ def test_canvas_gradebook(first):
         ["    Points Possible", "", "", "", "", "", ""],
         ["Šarić, Željka", "31", "u31", "zs", "A", "", "x"],
         ["לוי, נועה", "32", "u32", "nl", "A", "", "y"],
+        ["Kos, Eva", "33", "u33", "ek", "A", "EX", ""],  # excused
+        ["Lis, Iva", "34", "u34", "il", "A", "", ""],
     ]
+    first.go(students=[("Eva Kos", ""), ("Iva Lis", "")])
     with open(source, "w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(rows)
     exports.fill_in(first.out, EXERCISES, None, source)
     with open(first.out / "canvas/canvas.csv", encoding="utf-8", newline="") as file:
-        header, possible, ana, noa = csv.reader(file)
+        header, possible, ana, noa, eva, iva = csv.reader(file)
     assert header == rows[0]
     assert possible == [*rows[1][:5], "12", ""]
     assert ana == [*rows[2][:5], "11.5", "x"] and noa == rows[3]
+    assert eva == rows[4] and iva[5] == "0"
+
+
+@pytest.mark.parametrize("option, value, says", [
+    ("--due", "tomorrow", "'tomorrow' is no date"),
+    ("--deduct", "-5", "'-5' is not between 0 and 100"),
+    ("--students", "nowhere.csv", "there is no file nowhere.csv"),
+])  # fmt: skip
+def test_a_wrong_option_is_one_sentence(tmp_path, monkeypatch, capsys, option, value, says):
+    arguments = ["grade", str(tmp_path), "--unsafe-without-sandbox", option, value]
+    monkeypatch.setenv("COURSE_DATA", "sample")
+    monkeypatch.setattr("sys.argv", [*arguments, "--out", str(tmp_path / "out")])
+    try:
+        assert grade.main() == 1
+    except SystemExit as stopped:
+        assert stopped.code == 2
+    assert says in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_column_for_each_question(first):

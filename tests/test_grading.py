@@ -536,6 +536,20 @@ def test_a_starved_run_is_repeated_and_never_a_mark(bwrap, monkeypatch):
     assert "busy" in result.notes[0]
 
 
+def test_looking_at_much_memory_leaves_time_to_run(bwrap, monkeypatch):
+    looks = []
+    monkeypatch.setattr(sandbox, "usage", lambda pids: (1 << 60, 1))
+    monkeypatch.setattr(sandbox, "proportional", lambda pids: looks.append(time.sleep(0.3)) or 0)
+    with sandbox.Box(bwrap, LIMITS, Path("/")) as box:
+        start = time.monotonic()
+        cells = [{"key": "0", "source": "#" * (4 << 20)}]  # 64 KiB and less at a time
+        box.send({"limits": {}, "seconds": 60, "cell_seconds": 60, "cells": cells})
+        while box.receive(60)["kind"] != "ran":
+            pass
+        taken = time.monotonic() - start
+    assert looks and len(looks) * 0.3 < 0.4 * taken + 0.3, (len(looks), taken)
+
+
 def test_limits_grow_with_what_the_solution_took(bwrap, monkeypatch):
     asked = []
     monkeypatch.setattr(
