@@ -175,7 +175,8 @@ class Pages:
             )
         if page == "lessons/RESULTS.md":  # the name of a test says what is claimed
             name = re.compile(r"`lessons/(\w+)/test_claims\.py::test_(.*?)`")
-            text = name.sub(lambda m: f"{m[1]}: {m[2]}".replace("_", " "), text)
+            text = name.sub(lambda m: f"{m[1]}: {m[2]}".replace("_", " ").replace("[", " ["), text)
+            text = re.sub(r"(\d{4})-(\d\d)-(\d\d)(?= \|)", "\\1\u2011\\2\u2011\\3", text)
             machine = re.compile(r"^(\|.*\|.*\|.*\|) ([^|]+) \| ([^|]+) \|$", re.M)
             machines = sorted({f"{m[2]}: {m[3]}" for m in machine.finditer(text)} - {"on: with"})
             text = machine.sub(r"\1", text).replace("|---|---|---|---|---|", "|---|---|---|")
@@ -245,8 +246,9 @@ class Pages:
         for name, node in assigned(code):
             value = ast.unparse(node).strip("'\"")
             options = sorted({value, *choices}) if isinstance(node, ast.Constant) else []
-            lines = re.findall(rf"([^\n]*?guess[^\n]*?){re.escape(value)}", output)
-            before = next((line for line in lines if line not in taken), "")
+            printed = ",?".join(re.escape(letter) for letter in value)  # 7960 or 7,960
+            lines = re.findall(rf"([^\n]*?guess[^\n]*?)({printed})", output)
+            before, value = next((pair for pair in lines if pair[0] not in taken), ("", value))
             taken.add(before)
             fields.append(
                 fragment(

@@ -44,8 +44,9 @@ def mathml(translator: SphinxTranslator, node: nodes.math | nodes.math_block) ->
     markup = convert(node.astext(), display="inline" if inline else "block")
     markup = markup.replace("<mi>log</mi>", '<mi>log</mi><mspace width="0.17em"/>')
     # A long formula scrolls on a narrow screen, by keyboard too.
+    # U+2060: no line begins with the comma after a formula, nor ends with the bracket before it.
     translator.body.append(
-        markup if inline else f'<div class="formula" tabindex="0">{markup}</div>'
+        f"\u2060{markup}\u2060" if inline else f'<div class="formula" tabindex="0">{markup}</div>'
     )
     raise nodes.SkipNode
 
