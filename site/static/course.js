@@ -263,6 +263,15 @@ function remember(key, value) {
   }
 }
 
+// ---- Paper is white: a dark page is printed as a light one.
+
+let theme;
+matchMedia("print").addEventListener("change", ({ matches }) => {
+  const root = document.documentElement;
+  if (matches) theme = root.dataset.theme;
+  root.dataset.theme = matches ? "light" : theme;
+});
+
 // ---- Moving figures start when they come near the window.
 
 async function start(box) {
