@@ -1,6 +1,6 @@
 """`make site`: the committed notebooks and texts as a folder of pages, build/site.
 
-    python site/build.py [--solutions] [--zip] [--language pseudo] [--out FOLDER]
+    python site/build.py [--solutions] [--zip] [--out FOLDER]
 
 Nothing is executed: outputs are those of the committed notebooks. The pages stand where their
 sources stand in the repository, so that links between them stay as they are. The folder asks no
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import ast
 import html
-import os
 import re
 import shutil
 import sys
@@ -26,8 +25,6 @@ ROOT = SITE.parent
 sys.path[:0] = [str(ROOT), str(SITE)]
 
 import weights  # noqa: E402
-
-from tools.build import address  # noqa: E402
 
 TEXTS = [
     "GLOSSARY.md",
@@ -45,50 +42,14 @@ FIGURES = {  # moving figure: (notebook, what its code cell must hold, its stati
     "sheet": ("notebooks/08_variational.ipynb", "imshow(sheet", False),
 }
 BADGES = re.compile(r"\[!\[Open In Colab\]\(.*?\)\]\((.*?)\) \[!\[.*?\]\(.*?\)\]\((.*?)\)")
-LINK = re.compile(
-    r'(\]\(|<a [^>]*?href="|<img [^>]*?src="|^\[[^\]]+\]: )([^)"\s#]+)(#[^)"\s]*)?', re.M
-)
 TERM = re.compile(r"\[([^\]]+)\]\((?:\.\./)*GLOSSARY\.md(?:#[^)]*)?\)")
 ROW = re.compile(r"^\| \*\*(.+?)\*\* \|(?:[^|]*\|){2} *([^|]*?) *\|$", re.M)
 
 
-def untranslated(block: str) -> str:
-    return block
+Translate = Callable[[str], str]  # a block of words, as they stand in the sources -> in a language
 
 
-def pseudo(block: str) -> str:
-    """A language that does not exist: each block in ⟦…⟧, so that what lacks them was not found."""
-
-    def wrap(match: re.Match) -> str:
-        lead, text, tail = match.groups()
-        return (
-            f"{lead}⟦{text}⟧{tail}"
-            if re.search(r"\w", text) and "{gallery}" not in text
-            else match.group()
-        )
-
-    words, ends, rest = block.partition("\n</details>")
-    if words and ends:
-        return f"{pseudo(words)}\n{pseudo('</details>' + rest)}"
-    if re.match(r"\|", block):
-        rows = block.splitlines()
-        cells = re.compile(r"(\| *)([^|]*[^| ])( *(?=\|))")
-        return "\n".join(
-            row if re.match(r"^[|:\- ]+$", row) else cells.sub(wrap, row) for row in rows
-        )
-    if re.match(r"\s*<|\[[^\]]+\]: |\$\$", block):  # HTML, link targets, formulas
-        parts = re.compile(r"(>\s*|^)([^<>]*[^<>\s])(\s*)(?=<|$)")
-        return parts.sub(wrap, block) if block.lstrip().startswith("<") else block
-    items = re.compile(
-        r"((?:^|\n)(?:> ?)?(?:#+ |[-*] |\d+\. |    )?)((?:.|\n(?!(?:> ?)?[-*] |\d+\. ))+)()"
-    )
-    return items.sub(wrap, block)
-
-
-LANGUAGES: dict[str, Callable[[str], str]] = {"en": untranslated, "pseudo": pseudo}
-
-
-def blocks(text: str, translate: Callable[[str], str]) -> str:
+def blocks(text: str, translate: Translate) -> str:
     """Markdown with each of its blocks, which blank lines part, translated; code stays."""
     parts = re.split(r"(^ *```.*?^ *```$|^\$\$.*?^\$\$$|\n\s*\n)", text, flags=re.M | re.S)
     return "".join(
@@ -107,17 +68,27 @@ def names_of(entry: str) -> list[str]:
     return [" ".join(name.lower().split()) for name in names]
 
 
-class Pages:
-    """What stands on the site, and how a text becomes one of its pages."""
+def notebooks(solutions: bool) -> list[str]:
+    patterns = ["notebooks/*.ipynb", "exercises/*/*.ipynb"]
+    patterns += ["solutions/*/*.ipynb"] if solutions else []
+    return [path.relative_to(ROOT).as_posix() for p in patterns for path in sorted(ROOT.glob(p))]
 
-    def __init__(self, solutions: bool, translate: Callable[[str], str]):
-        patterns = ["notebooks/*.ipynb", "exercises/*/*.ipynb"]
-        patterns += ["solutions/*/*.ipynb"] if solutions else []
-        self.notebooks = [
-            path.relative_to(ROOT).as_posix() for p in patterns for path in sorted(ROOT.glob(p))
-        ]
-        self.texts = [text for text in TEXTS if (ROOT / text).exists()]
-        self.pictures: set[str] = set()  # that texts show
+
+def measured(text: str) -> str:
+    """The name of a test says what is claimed; the machine stands once, below the table."""
+    name = re.compile(r"`lessons/(\w+)/test_claims\.py::test_(.*?)`")
+    text = name.sub(lambda m: f"{m[1]}: {m[2]}".replace("_", " ").replace("[", " ["), text)
+    row = re.compile(r"^(\|.*\|.*\| \d+)-(\d+)-(\d+) \| ([^|]+) \| ([^|]+) \|$", re.M)
+    machines = sorted({f"{match[4]}: {match[5]}" for match in row.finditer(text)})
+    text = row.sub("\\1\u2011\\2\u2011\\3 |", text)  # a date is not broken
+    text = re.sub(r"(measured \|).*\n\|---\|---\|---\|.*", r"\1\n|---|---|---|", text)
+    return "\n\n".join([text, *machines])
+
+
+class Pages:
+    """How a text becomes one of the site's pages."""
+
+    def __init__(self, translate: Translate):
         self.translate = translate
         glossary = (ROOT / "GLOSSARY.md").read_text(encoding="utf-8")
         self.terms = {
@@ -125,27 +96,6 @@ class Pages:
             for entry, sentence in ROW.findall(glossary)
             for name in names_of(entry)
         }
-
-    def link(self, page: str) -> Callable[[re.Match], str]:
-        """What is not on the site is read in the repository."""
-
-        def change(match: re.Match) -> str:
-            before, target, anchor = match.group(1), match.group(2), match.group(3) or ""
-            if re.match(r"[a-z]+:", target):
-                return match.group()
-            where = os.path.normpath(os.path.join(os.path.dirname(page), target))
-            if where in self.notebooks or where in self.texts:
-                if before.startswith("<"):
-                    target = re.sub(r"\.(md|ipynb)$", ".html", target)
-                return before + target + anchor
-            if not (ROOT / where).exists():
-                return match.group()
-            if before.startswith("<img") or where.endswith(".png"):
-                self.pictures.add(where)
-                return f"{before}{'../' * page.count('/')}{where}"
-            return f"{before}{address()}/blob/main/{where}{anchor}"
-
-        return change
 
     def term(self, page: str) -> Callable[[re.Match], str]:
         def change(match: re.Match) -> str:
@@ -173,14 +123,9 @@ class Pages:
                 ),
                 text,
             )
-        if page == "lessons/RESULTS.md":  # the name of a test says what is claimed
-            name = re.compile(r"`lessons/(\w+)/test_claims\.py::test_(.*?)`")
-            text = name.sub(lambda m: f"{m[1]}: {m[2]}".replace("_", " "), text)
-            machine = re.compile(r"^(\|.*\|.*\|.*\|) ([^|]+) \| ([^|]+) \|$", re.M)
-            machines = sorted({f"{m[2]}: {m[3]}" for m in machine.finditer(text)} - {"on: with"})
-            text = machine.sub(r"\1", text).replace("|---|---|---|---|---|", "|---|---|---|")
-            text = "\n\n".join([text, *machines])  # once, below the table
-        text = LINK.sub(self.link(page), TERM.sub(self.term(page), text))
+        if page == "lessons/RESULTS.md":
+            text = measured(text)
+        text = TERM.sub(self.term(page), text)
         ways = lambda match: fragment(
             "ways", self.translate, colab=match[1], kaggle=match[2], name=Path(page).name
         )
@@ -222,21 +167,17 @@ class Pages:
         nb.cells = cells
         return nbformat.writes(nb)
 
-    def index(self) -> str:
-        text = self.markdown((SITE / "index.md").read_text(encoding="utf-8"), "index.md")
-        if not any(page.startswith("solutions/") for page in self.notebooks):
-            text = re.sub(r"(?s)<!-- solutions -->.*?<!-- /solutions -->\n", "", text)
-        text = re.sub(r"(?<=:caption: ).*", lambda match: self.translate(match.group()), text)
-        items = []
-        for page in self.notebooks:
-            picture = f"pictures/{Path(page).stem}.png"
-            if page.startswith("notebooks/") and (ROOT / picture).exists():
-                title = nbformat.read(ROOT / page, as_version=4).cells[0].source.split("\n")[0]
-                title = html.escape(self.translate(title.strip("# ")))
-                link = Path(page).with_suffix(".html").as_posix()
-                image = f'<img src="{picture}" alt="" />'  # the words beside it say the same
-                items.append(f'<a href="{link}">{image}<span>{title}</span></a>')
-        return text.replace("{gallery}", raw(f'<div class="gallery">{"".join(items)}</div>'))
+    def index(self, solutions: bool) -> str:
+        text = (SITE / "index.md").read_text(encoding="utf-8")
+        if not solutions:
+            text = re.sub(r"(?s)```{toctree}\n:caption: Solutions.*?```\n", "", text)
+        cards = [
+            f"- ![](pictures/{Path(page).stem}.png)\n  [](notebooks/{Path(page).name})"
+            for page in notebooks(solutions=False)
+            if page.startswith("notebooks/")
+        ]
+        text = self.markdown(text, "index.md").replace("{gallery}", "\n".join(cards))
+        return re.sub(r"(?<=:caption: ).*", lambda match: self.translate(match.group()), text)
 
     def prediction(self, code: str, number: int, page: str, output: str) -> str:
         """A form with an input for each name that a prediction cell sets."""
@@ -245,8 +186,9 @@ class Pages:
         for name, node in assigned(code):
             value = ast.unparse(node).strip("'\"")
             options = sorted({value, *choices}) if isinstance(node, ast.Constant) else []
-            lines = re.findall(rf"([^\n]*?guess[^\n]*?){re.escape(value)}", output)
-            before = next((line for line in lines if line not in taken), "")
+            printed = ",?".join(re.escape(letter) for letter in value)  # 7960 or 7,960
+            lines = re.findall(rf"([^\n]*?guess[^\n]*?)({printed})", output)
+            before, value = next((pair for pair in lines if pair[0] not in taken), ("", value))
             taken.add(before)
             fields.append(
                 fragment(
@@ -271,10 +213,8 @@ def assigned(code: str) -> list[tuple[str, ast.expr]]:
     for line in ast.parse(code).body:
         if isinstance(line, ast.Assign):
             target, value = line.targets[0], line.value
-            if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
-                pairs += list(zip(target.elts, value.elts))
-            else:
-                pairs.append((target, value))
+            several = isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)
+            pairs += zip(target.elts, value.elts) if several else [(target, value)]
     return [(ast.unparse(target), value) for target, value in pairs]
 
 
@@ -295,7 +235,7 @@ def raw(markup: str) -> str:
     return f"```{{raw}} html\n{markup}\n```"
 
 
-def fragment(name: str, translate: Callable[[str], str], /, **values: str) -> str:
+def fragment(name: str, translate: Translate, /, **values: str) -> str:
     """A piece of HTML from site/figures. All words that a reader sees stand there."""
     text = (SITE / "figures" / f"{name}.html").read_text(encoding="utf-8").strip()
     text = re.sub(r"(>\s*)([^<>{}\s][^<>]*?)(\s*<)", lambda m: m[1] + translate(m[2]) + m[3], text)
@@ -309,13 +249,6 @@ def fragment(name: str, translate: Callable[[str], str], /, **values: str) -> st
     return text
 
 
-def write(path: Path, text: str) -> None:
-    """Only where it changed, so that Sphinx reads again what is new."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        path.write_text(text, encoding="utf-8")
-
-
 def check_places() -> None:
     for name, (page, code, _) in FIGURES.items():
         cells = nbformat.read(ROOT / page, as_version=4).cells
@@ -326,63 +259,45 @@ def check_places() -> None:
             )
 
 
-def build(out: Path, solutions=False, language="en", only: str = "") -> None:
+def build(
+    out: Path, solutions: bool = False, translate: Translate = lambda block: block, only: str = ""
+) -> None:
     """Write the site's folder; ``only`` limits it to pages whose path holds that text."""
     check_places()
-    translate = LANGUAGES[language]
-    pages = Pages(solutions, translate)
+    pages = Pages(translate)
+    made = {"index.md": pages.index(solutions)}
+    for page in TEXTS:
+        made[page] = pages.markdown((ROOT / page).read_text(encoding="utf-8"), page)
+    made |= {page: pages.notebook(page) for page in notebooks(solutions)}
     source = out.parent / f"{out.name}-source"
-    shutil.rmtree(out, ignore_errors=True)
-    made = {
-        "index.md": pages.index(),
-        **{
-            text: pages.markdown((ROOT / text).read_text(encoding="utf-8"), text)
-            for text in pages.texts
-        },
-        **{page: pages.notebook(page) for page in pages.notebooks},
-    }
-    made = {page: text for page, text in made.items() if only in page or page == "index.md"}
-    for path in [*source.rglob("*.md"), *source.rglob("*.ipynb")]:
-        if path.relative_to(source).as_posix() not in made:
-            path.unlink()
+    for folder in (out, source):
+        shutil.rmtree(folder, ignore_errors=True)
+    for folder in ("pictures", "grading/pictures"):
+        shutil.copytree(ROOT / folder, source / folder)
     for page, text in made.items():
-        write(source / page, text)
-    for picture in pages.pictures:
-        (source / picture).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / picture, source / picture)
+        if only in page or page == "index.md":
+            (source / page).parent.mkdir(parents=True, exist_ok=True)
+            (source / page).write_text(text, encoding="utf-8")
     from sphinx.cmd.build import main as sphinx
 
     options = ["-b", "html", "-q", "-c", str(SITE), "-d", str(source / ".doctrees")]
     options += ["-W", "--keep-going"] if not only else []
     if sphinx([*options, str(source), str(out)]):
         raise SystemExit("the site was not built; Sphinx said above what is wrong")
-    for page in pages.notebooks:
-        if page in made:
-            shutil.copyfile(ROOT / page, out / page)  # to download, as committed
-    shutil.copytree(
-        SITE / "figures", out / "_static/figures", ignore=shutil.ignore_patterns("*.html")
-    )
-    shutil.copytree(ROOT / "pictures", out / "pictures")
-    for legal in ("LICENSE", "NOTICE"):
-        shutil.copyfile(ROOT / legal, out / legal)
+    for page in source.rglob("*.ipynb"):
+        name = page.relative_to(source)
+        shutil.copyfile(ROOT / name, out / name)  # to download, as committed
     weights.write(out / "_static/weights")
-    for unused in (".buildinfo", "objects.inv"):
-        (out / unused).unlink(missing_ok=True)
-    shutil.rmtree(out / "_sources", ignore_errors=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--solutions", action="store_true", help="for teachers: with the solutions")
     parser.add_argument("--zip", action="store_true", help="one file to hand out, build/site.zip")
-    parser.add_argument("--language", choices=LANGUAGES, default="en")
     parser.add_argument("--out", type=Path, default=ROOT / "build/site")
     asked = parser.parse_args()
-    build(asked.out.absolute(), asked.solutions, asked.language)
-    files = [path for path in asked.out.rglob("*") if path.is_file()]
-    size = sum(path.stat().st_size for path in files) / 1e6
-    count = sum(path.suffix == ".html" and "_static" not in path.parts for path in files)
-    print(f"{asked.out}: {count} pages, {size:.0f} MB; open index.html")
+    build(asked.out.absolute(), asked.solutions)
+    print(f"{asked.out}: open index.html")
     if asked.zip:
         print(shutil.make_archive(str(asked.out), "zip", asked.out.parent, asked.out.name))
 

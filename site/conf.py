@@ -10,7 +10,7 @@ language = "en"
 extensions = ["myst_nb"]
 nb_execution_mode = "off"
 nb_render_markdown_format = "myst"
-myst_enable_extensions = ["dollarmath", "amsmath"]
+myst_enable_extensions = ["amsmath", "attrs_block", "dollarmath"]
 myst_heading_anchors = 3
 suppress_warnings = ["myst.header", "mystnb.unknown_mime_type", "misc.highlighting_failure"]
 exclude_patterns = [".doctrees"]
@@ -18,6 +18,7 @@ exclude_patterns = [".doctrees"]
 html_theme = "sphinx_book_theme"
 html_title = "Autoencoders, from ten numbers to a generative model"
 html_static_path = ["static"]
+html_extra_path = ["../LICENSE", "../NOTICE"]
 html_favicon = "static/favicon.svg"
 html_css_files = ["course.css"]
 html_js_files = ["course.js"]
@@ -44,8 +45,9 @@ def mathml(translator: SphinxTranslator, node: nodes.math | nodes.math_block) ->
     markup = convert(node.astext(), display="inline" if inline else "block")
     markup = markup.replace("<mi>log</mi>", '<mi>log</mi><mspace width="0.17em"/>')
     # A long formula scrolls on a narrow screen, by keyboard too.
+    # U+2060: no line begins with the comma after a formula, nor ends with the bracket before it.
     translator.body.append(
-        markup if inline else f'<div class="formula" tabindex="0">{markup}</div>'
+        f"\u2060{markup}\u2060" if inline else f'<div class="formula" tabindex="0">{markup}</div>'
     )
     raise nodes.SkipNode
 

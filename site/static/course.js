@@ -194,13 +194,13 @@ const LAYERS = {
   },
 };
 
-// ---- Predictions: the output after one, and the words that read it, wait for an answer.
+// ---- Predictions: the result of one, and the words that read it, wait for an answer.
 
 function prediction(form) {
   const { page, number } = form.dataset;
   const cell = document.querySelector(`.tag_prediction-${number} .cell_input`);
   const answer = document.querySelector(`.tag_answer-${number}`);
-  const outputs = [...answer.querySelectorAll(".cell_output"), ...wordsAfter(answer)];
+  const outputs = [...answer.querySelectorAll(".cell_output"), ...tellsMore(answer)];
   const inputs = [...form.querySelectorAll("input, select")];
   const key = (input) => `course/${page}/${input.name}`;
   const note = form.querySelector("output");
@@ -214,7 +214,7 @@ function prediction(form) {
         const node = walk.currentNode;
         if (!texts.has(node)) texts.set(node, node.data);
         node.data = texts.get(node);
-        for (const { value, dataset } of inputs)
+        for (const { value, dataset } of [...inputs].reverse()) // the last stands behind the first
           if (dataset.said && value)
             node.data = node.data.replace(dataset.said + dataset.value, dataset.said + value);
       }
@@ -230,7 +230,6 @@ function prediction(form) {
 
   for (const output of outputs) output.hidden = true;
   if (cell) cell.hidden = true;
-  form.hidden = false;
   const kept = inputs.map((input) => remember(key(input)));
   if (kept.some((answer) => answer !== null)) {
     inputs.forEach((input, i) => (input.value = kept[i] ?? ""));
@@ -238,14 +237,20 @@ function prediction(form) {
   }
 }
 
-// The text that reads a result, up to the next cell or heading.
-function wordsAfter(cell) {
-  const words = [];
+// What tells a result beside its own cell: the text below it, the next output, which mostly draws
+// it, and the text below that; up to a heading, a moving figure or, with its question, the next form.
+function tellsMore(cell) {
+  const found = [];
+  let drawn = false;
   for (let next = cell.nextElementSibling; next; next = next.nextElementSibling) {
-    if (next.matches(".cell, section, .living-place, .prediction")) break;
-    words.push(next);
+    const isCell = next.matches(".cell");
+    if (next.matches("section, .living-place") || (isCell && drawn)) break;
+    const output = isCell ? next.querySelector(".cell_output") : next;
+    if (output) found.push(output);
+    if (isCell && output) drawn = true;
+    if (next.matches(".prediction")) break;
   }
-  return words;
+  return found;
 }
 
 // The browser's own storage; where there is none, nothing is kept.
@@ -257,6 +262,15 @@ function remember(key, value) {
     return null;
   }
 }
+
+// ---- Paper is white: a dark page is printed as a light one.
+
+let theme;
+matchMedia("print").addEventListener("change", ({ matches }) => {
+  const root = document.documentElement;
+  if (matches) theme = root.dataset.theme;
+  root.dataset.theme = matches ? "light" : theme;
+});
 
 // ---- Moving figures start when they come near the window.
 
@@ -271,7 +285,9 @@ async function start(box) {
 }
 
 document.addEventListener("DOMContentLoaded", () => {
-  document.querySelectorAll("form.prediction").forEach(prediction);
+  const forms = document.querySelectorAll("form.prediction");
+  for (const form of forms) form.hidden = false;
+  forms.forEach(prediction);
   const near = new IntersectionObserver(
     (entries) => {
       for (const { isIntersecting, target } of entries)
