@@ -86,7 +86,7 @@ def main() -> None:
 
     torch.manual_seed(4)
     corrupted = Dropout(0.5)(ten.images)
-    restored, dims = [], sorted(set(sweeps.shipped("FashionMNIST")["latent_dim"]))
+    restored, dims = [], sorted(set(sweeps.shipped("FashionMNIST", epochs=12)["latent_dim"]))
     for k in dims:
         model = trained(
             f"dae_{k}",

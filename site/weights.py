@@ -81,7 +81,7 @@ def halves(model: nn.Module) -> dict[str, list[dict]]:
 
 def pictures() -> dict:
     found = load_file(FOLDER / "pictures.safetensors")
-    table = sweeps.shipped("FashionMNIST").groupby("latent_dim")["test_error"].mean()
+    table = sweeps.shipped("FashionMNIST", epochs=12).groupby("latent_dim")["test_error"].mean()
     numbers = {
         k: v.tolist() for k, v in found.items() if k in ("ranges", "sweep_dims", "map_labels")
     }
