@@ -598,8 +598,8 @@ plots.image_rows(
 # share has no neighbour yet; section 10 will bring one.
 #
 # Now by hand: a slider for each unit, starting at the pullover's code; those of the
-# dead units are locked. In JupyterLab and Colab the sliders move (also with the arrow
-# keys); elsewhere you see where they start.
+# dead units are locked. The sliders move (also with the arrow keys) in JupyterLab, in
+# Colab and on the course's site; on GitHub you see where they start.
 
 # %%
 from course_utils import widgets

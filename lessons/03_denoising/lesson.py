@@ -851,8 +851,9 @@ by_kind.round(4).assign(best=best)
 # %% [markdown]
 # ## 8. Try it
 #
-# Choose a picture, a kind of damage and its strength. In JupyterLab and Colab the
-# sliders move (also with the arrow keys); elsewhere you see where they start.
+# Choose a picture, a kind of damage and its strength. The sliders move (also with the
+# arrow keys) in JupyterLab, in Colab and on the course's site; on GitHub you see where
+# they start.
 
 # %%
 from course_utils import widgets

@@ -874,9 +874,9 @@ plots.finish(
 # %% [markdown]
 # Follow one direction on either map and watch what changes: cloth becomes brighter,
 # trousers widen into dresses, shoes grow a shaft. There are also large empty regions.
-# What would the decoder draw there? Move the cross over the hourglass's map and see
-# (also with the arrow keys, in JupyterLab and Colab; elsewhere you see where it
-# starts). Lesson 8 takes this up.
+# What would the decoder draw there? Move the cross over the hourglass's map and see. It
+# moves (also by the arrow keys) in JupyterLab, in Colab and on the course's site; on
+# GitHub you see where it starts. Lesson 8 takes this up.
 
 # %%
 from course_utils import widgets
