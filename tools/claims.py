@@ -31,12 +31,11 @@ on the full data.
 """
 
 
-def is_kept(test: str, again: set[str]) -> bool:
-    """Whether a row of an earlier run stays: its test still exists, and was not run again."""
-    path, name = test.split("::")
-    file = ROOT / path
-    exists = file.exists() and f"def {name.split('[')[0]}(" in file.read_text(encoding="utf-8")
-    return exists and test not in again
+def tests_there() -> set[str]:
+    """The tests that the lessons hold now."""
+    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "lessons"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return {line for line in said.splitlines() if "::" in line}
 
 
 def main(arguments: list[str]) -> int:
@@ -51,8 +50,8 @@ def main(arguments: list[str]) -> int:
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "scikit-learn"))
     about = f"{datetime.date.today()} | {machine} | {packages}, Python {platform.python_version()}"
     keep = RESULTS.read_text(encoding="utf-8").splitlines() if arguments else []
-    again = {entry["test"] for entry in measured}
-    rows = [row for row in keep if row.startswith("| `") and is_kept(row.split("`")[1], again)]
+    stay = tests_there() - {entry["test"] for entry in measured} if arguments else set()
+    rows = [row for row in keep if row.startswith("| `") and row.split("`")[1] in stay]
     rows += [f"| `{e['test']}` | {e['name']}: {e['value']} | {about} |" for e in measured]
     RESULTS.write_text(HEAD + "\n".join(sorted(rows)) + "\n", encoding="utf-8")
     print(f"{len(measured)} values written to {RESULTS.relative_to(ROOT)}")
