@@ -338,6 +338,14 @@ def test_two_processes_give_the_numbers_of_one(tmp_path):
 def test_a_cluster_that_loses_a_worker_finishes_each_run_once(tmp_path):
     distributed = pytest.importorskip("distributed")
     dims, seeds, at_kill = [2, 3, 4, 5, 6, 7, 8, 9], [0, 1, 2], []
+    store, killed = tmp_path / "store", tmp_path / "killed"
+
+    def build(latent_dim):
+        """From a third of the runs on, nothing goes on before a worker was killed."""
+        while len(list(store.glob("*.json"))) >= 8 and not killed.exists():
+            time.sleep(0.01)
+        return dense_autoencoder(latent_dim)
+
     with (
         distributed.LocalCluster(
             n_workers=3, threads_per_worker=1, dashboard_address=None
@@ -346,18 +354,22 @@ def test_a_cluster_that_loses_a_worker_finishes_each_run_once(tmp_path):
     ):
 
         def kill_a_busy_worker():
-            while len(done := list(tmp_path.glob("*.json"))) < len(dims) * len(seeds) // 3:
-                time.sleep(0.01)
-            address = next(worker for worker, tasks in client.processing().items() if tasks)
-            pid = client.run(os.getpid, workers=[address])[address]
-            os.kill(pid, signal.SIGKILL)
-            at_kill.extend([pid, len(done)])
+            try:
+                while len(done := list(store.glob("*.json"))) < 8:
+                    time.sleep(0.01)
+                while not (busy := [name for name, tasks in client.processing().items() if tasks]):
+                    time.sleep(0.01)
+                pid = client.run(os.getpid, workers=busy[:1])[busy[0]]
+                os.kill(pid, signal.SIGKILL)
+                at_kill.extend([pid, len(done)])
+            finally:
+                killed.touch()
 
         killer = threading.Thread(target=kill_a_busy_worker, daemon=True)
         killer.start()
         with joblib.parallel_config("dask"):
-            table = latent_sweep(dense_autoencoder, dims, seeds, DATA, epochs=6, store=tmp_path)
-        killer.join(10)
+            table = latent_sweep(build, dims, seeds, DATA, epochs=1, store=store)
+        killer.join()
         pids = set(client.run(os.getpid).values())
     assert at_kill and at_kill[0] not in pids and at_kill[1] < len(table), (
         "a worker died while runs were still to come"
@@ -366,8 +378,8 @@ def test_a_cluster_that_loses_a_worker_finishes_each_run_once(tmp_path):
         table[["latent_dim", "seed"]].values.tolist() == [[d, s] for d in dims for s in seeds]
         and (table["error"] == "").all()
     )
-    assert len(list(tmp_path.glob("*.json"))) == len(table)
-    expected = latent_sweep(dense_autoencoder, dims[:2], seeds, DATA, epochs=6)
+    assert len(list(store.glob("*.json"))) == len(table)
+    expected = latent_sweep(dense_autoencoder, dims[:2], seeds, DATA, epochs=1)
     pd.testing.assert_frame_equal(
         table[table["latent_dim"] <= 3][ERRORS].reset_index(drop=True), expected[ERRORS], rtol=1e-4
     )
