@@ -1,5 +1,6 @@
 """The training loop: what it computes, what it says when something is wrong, what survives."""
 
+import functools
 import io
 import os
 import random
@@ -16,7 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_utils import corruption, losses, models, pretrained, training
-from course_utils.engine import checkpoint, speed
+from course_utils.engine import checkpoint, progress, speed
 from course_utils.engine.identity import describe
 
 generator = torch.Generator().manual_seed(0)
@@ -381,9 +382,12 @@ def test_ctrl_c_returns_what_was_learned(capsys):
 def test_progress_only_when_wanted(capsys, monkeypatch):
     training.fit(fresh(), IMAGES, epochs=2)
     assert capsys.readouterr() == ("", "")
-    training.fit(fresh(), IMAGES, epochs=2, progress=True, validation=IMAGES)
-    shown = capsys.readouterr().err
-    assert re.search(r"epoch 2/2: 100%.*600/600 .*images/s, loss 0\.\d+, validation 0\.\d+", shown)
+    narrow = functools.partial(progress.tqdm, ncols=80)  # as in a terminal
+    monkeypatch.setattr(progress, "tqdm", narrow)
+    training.fit(fresh(), IMAGES, epochs=100, progress=True, validation=IMAGES)
+    last = capsys.readouterr().err.rstrip().split("\r")[-1]
+    form = r"epoch 100/100: .* 00:00 left, .* images/s, loss 0\.\d{4,}, validation 0\.\d{4,}"
+    assert re.fullmatch(form, last) and len(last) <= 80, f"cut off: {last}"
 
 
 # --- nothing is lost

@@ -20,12 +20,18 @@ def shown(wanted: bool | None) -> bool:
 
 
 class Progress:
-    """Of a training: epoch, loss and images per second."""
+    """Of a training: epoch, images per second and loss, in the 80 columns of a terminal."""
+
+    FORM = "{desc} {bar} {remaining} left, {rate_fmt}{postfix}"
 
     def __init__(self, wanted: bool | None, epochs: int, n: int):
         self.n, self.epochs = n, epochs
         self.bar = tqdm(
-            total=epochs * n, unit=" images", unit_scale=True, disable=not shown(wanted)
+            total=epochs * n,
+            unit=" images",
+            unit_scale=True,
+            bar_format=self.FORM,
+            disable=not shown(wanted),
         )
 
     def skip(self, epochs: int) -> None:
