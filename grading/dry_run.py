@@ -84,11 +84,13 @@ def graded(*arguments: object, **how) -> tuple[float, float]:
     return time.monotonic() - start, spent() - before
 
 
-def in_boxes() -> float:
-    """Processor seconds that the boxes took in all, as they were measured for the limits."""
+def in_boxes() -> tuple[float, list[float]]:
+    """Processor seconds that the boxes took in all, as they were measured for the limits; and the
+    seconds of those that would never have ended."""
     results = [json.loads(path.read_text()) for path in (OUT / "results").glob("*.json")]
-    return sum(seconds for result in results for what, seconds in result["spent"].items()
-               if what != "cell")  # fmt: skip
+    spent = sum(seconds for result in results for what, seconds in result["spent"].items()
+                if what != "cell")  # fmt: skip
+    return spent, [result["seconds"] for result in results if result["status"] == "timed out"]
 
 
 def rows() -> dict[tuple[str, str], dict]:
@@ -172,7 +174,7 @@ def main() -> int:
     one = write_zip("Exercise 1, submissions.zip", first)
     seconds, spent = graded(one, "--due", DUE)
     after = os.getloadavg()[1]
-    boxes, wrong = in_boxes(), unexpected(first)
+    (boxes, endless), wrong = in_boxes(), unexpected(first)
     before = (OUT / "grades.csv").read_bytes()
     again, _ = graded(one, **quiet)
     same = (OUT / "grades.csv").read_bytes() == before
@@ -219,6 +221,8 @@ def main() -> int:
         f"| exercise 1, with the check of the grader | {seconds:.0f} s, "
         f"{seconds / len(first):.1f} s a submission; processor time: "
         f"{spent:.0f} s of the grader, {boxes:.0f} s in the boxes |",
+        f"| of these, {len(endless)} that never end, held to their limit | "
+        f"{' and '.join(f'{seconds:.0f} s' for seconds in endless)}, one core each |",
         f"| the same command again | {again:.0f} s, `grades.csv` "
         f"{'the same, byte for byte' if same else 'DIFFERS'} |",
         f"| exercise 3, killed half-way (SIGKILL) | {kill} |",
