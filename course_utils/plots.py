@@ -241,7 +241,7 @@ def bars(
     fig, ax = plt.subplots(figsize=(width, 4), layout="constrained")
     drawn = ax.bar(places, heights, color=[colour(name) for name in names], yerr=spread, capsize=4)
     # White behind each value, so that the level's line does not cross it.
-    behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.5}
+    behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
     words = [fmt.format(height) for height in heights]
     ax.bar_label(drawn, words, padding=3, fontsize=9, bbox=behind, zorder=4)
     ax.set_xticks(range(len(names)), [wrap(name, 13) for name in names])

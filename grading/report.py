@@ -511,7 +511,7 @@ def write_summary(path: Path, all_totals: list[Total]) -> None:
             words = [str(count or "") for count in counts]
             left.bar_label(bars, words, label_type="center", fontsize=9, bbox=box)
             start = [before + count for before, count in zip(start, counts)]
-        names = [_short(f"{row[0].titles[key]} ({most:g})") for key, (most, _) in asked.items()]
+        names = [f"{_short(row[0].titles[key])} ({most:g})" for key, (most, _) in asked.items()]
         left.set_yticks(range(len(asked)), names)
         left.invert_yaxis()
         left.xaxis.get_major_locator().set_params(integer=True)

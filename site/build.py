@@ -154,10 +154,11 @@ class Pages:
                     output.data["text/markdown"] = self.translate(output.data["text/markdown"])
             if "prediction" in tags and page.startswith("notebooks/"):  # exercises have no outputs
                 number += 1
-                result = result_of(cell.source, nb.cells[i + 1 :], page)
-                result.metadata.setdefault("tags", []).append(f"answer-{number}")
+                results = results_of(cell.source, nb.cells[i + 1 :], page)
+                for result in results:
+                    result.metadata.setdefault("tags", []).append(f"answer-{number}")
                 tags.append(f"prediction-{number}")
-                form = self.prediction(cell.source, number, page, said(result))
+                form = self.prediction(cell.source, number, page, said(results[-1]))
                 cells.append(nbformat.v4.new_markdown_cell(raw(form)))
             for name, (where, code, hides) in FIGURES.items():
                 if where == page and code in cell.source:
@@ -185,7 +186,8 @@ class Pages:
         choices = re.findall(r'"([^"]+)"', " ".join(re.findall(r"#(.*)", code)))
         for name, node in assigned(code):
             value = ast.unparse(node).strip("'\"")
-            options = sorted({value, *choices}) if isinstance(node, ast.Constant) else []
+            word = isinstance(node, ast.Constant) and isinstance(node.value, str)
+            options = sorted({value, *choices}) if word else []
             printed = ",?".join(re.escape(letter) for letter in value)  # 7960 or 7,960
             lines = re.findall(rf"([^\n]*?guess[^\n]*?)({printed})", output)
             before, value = next((pair for pair in lines if pair[0] not in taken), ("", value))
@@ -218,13 +220,15 @@ def assigned(code: str) -> list[tuple[str, ast.expr]]:
     return [(ast.unparse(target), value) for target, value in pairs]
 
 
-def result_of(code: str, cells: list, page: str) -> nbformat.NotebookNode:
-    """The cell whose output answers a prediction: the first that uses its name, else the first."""
+def results_of(code: str, cells: list, page: str) -> list[nbformat.NotebookNode]:
+    """The cells whose outputs wait for an answer: up to the first that uses a prediction's name, or
+    the first of all."""
     shown = [cell for cell in cells if cell.get("outputs")]
     names = "|".join(re.escape(name) for name, _ in assigned(code))
     if not shown:
         raise SystemExit(f"{page}: no output follows the prediction {code!r}; execute the notebook")
-    return next((cell for cell in shown if re.search(rf"\b({names})\b", cell.source)), shown[0])
+    uses = (n for n, cell in enumerate(shown) if re.search(rf"\b({names})\b", cell.source))
+    return shown[: next(uses, 0) + 1]
 
 
 def said(cell: nbformat.NotebookNode) -> str:

@@ -4,16 +4,16 @@
 # Can a picture of a shoe be written down in ten numbers, and drawn again from them? An
 # **[autoencoder](../GLOSSARY.md)** learns to do both at once. We build the smallest one
 # that deserves the name, train it, and are pleased with what it draws. Then we put a
-# method from 1901 beside it, and find out that something inside our network has died.
+# method from 1901 beside it, and look inside the network.
 #
 # After this lesson you will be able to
 #
 # 1. write an encoder, a decoder and the training loop in PyTorch, and say what each
 #    line does;
 # 2. judge a reconstruction by a number *and* by what stands beside that number;
-# 3. look into the code, find units that never fire, and say when and why they died;
-# 4. cure the model in three different ways, and show over several seeds that the cure
-#    works.
+# 3. look into the code, and say of each of its units what it contributes;
+# 4. improve the model in three different ways, and show over several seeds that each
+#    one works.
 #
 # **Time**: about 50 minutes to read and answer; the code runs for one to two minutes on
 # two cores, without a GPU.
@@ -313,12 +313,13 @@ print(f"one pass over the images: DataLoader {by_loader:.2f} s, index {by_index:
 # The same batches at another price. How much it matters depends on what a step of
 # training costs; with a model as small as ours the index is the better choice.
 #
-# And on a **GPU**? Two lines change. The model moves once, `autoencoder.to("cuda")`,
-# before the optimiser is made; and so does every batch, those for validation too:
-# `original_imgs = train.images[batch].to("cuda")`. What you draw or hand to numpy comes
-# back with `.cpu()`. Loss and loop stay as they are; the last digits of the numbers may
-# differ. The package's `fit`, which we meet in section 8, takes a GPU where there is
-# one. No lesson needs it.
+# And on a **GPU**? Three lines change. The model moves once, `autoencoder.to("cuda")`,
+# before the optimiser is made; so does every batch,
+# `original_imgs = train.images[batch].to("cuda")`; and so do the validation images,
+# `validation.images.to("cuda")`. What you draw or hand to numpy comes back with
+# `.cpu()`. Loss and loop stay as they are; the last digits of the numbers may differ.
+# The package's `fit`, which we meet in section 8, takes a GPU where there is one. No
+# lesson needs it.
 #
 # Did it learn, and does it do as well on pictures that it has never seen?
 
@@ -506,8 +507,8 @@ plots.bars(
 
 # %% [markdown]
 # The network with its nonlinearities, trained over thousands of steps, loses to a
-# formula. Both beat the mean image by far, which is why its drawings looked so
-# convincing.
+# formula. Both beat the mean image by far, which is why its drawings look like clothes
+# at all.
 #
 # > **Pitfall: different code sizes.** "Our autoencoder beats PCA" is easily said when
 # > the one keeps 64 numbers and the other 10. Compare at the same number of numbers, on
@@ -660,8 +661,8 @@ for seed, model in enumerate(results["chapter"]):
 pd.DataFrame.from_dict(rows, orient="index").round(4)
 
 # %% [markdown]
-# So it is a rule. No unit is dead at the start, so the random weights are not to blame:
-# **training kills them**. How many depends on the seed, and the error goes with it.
+# So it is a rule. No unit is dead at the start: **training kills them**. How many
+# depends on the seed, and the error goes with it.
 #
 # When? **After how many steps is the first unit dead?** The whole training has some
 # 4,300.
@@ -715,11 +716,13 @@ plots.finish(
     title=f"{n_died} of ten units die in the first moments of training: "
     f"the first after {first} steps, the last after {last}",
     caption="The share of training images for which each unit fires, step by step. "
-    "Within some thirty steps most lines have fallen to zero or risen to nearly all.",
+    "Within some thirty steps most lines have fallen to zero, or nearly, or risen to "
+    "nearly all; a dashed line close to zero is a unit that a few images still reach.",
 )
 
 # %% [markdown]
-# It is over almost before it has begun.
+# For these it is over almost before it has begun. A unit that only a few images still
+# reach may die later, or come back: section 7 counted after the whole training.
 
 # %% [markdown]
 # ## 9. Why they die
@@ -765,14 +768,14 @@ print(f"0.001 in every weight moves a unit's input by up to {0.001 * brightness:
 print(f"its size before training is {before.abs().median():.2f} (median)")
 print("ten steps move the ten units by", " ".join(f"{m:+.1f}" for m in moved))
 down, gone = int((moved < 0).sum()), int((after <= 0).all(dim=0).sum())
-print(f"units pulled down: {down}; of these dead after ten steps: {gone}")
+print(f"units pulled down: {down}; dead after 10 steps: {gone}, after 60: {n_died}")
 
 # %% [markdown]
 # A single step can move a unit as far as its input is large, and for all images
-# *together*. Those pulled down hardest are dead within ten steps; most of the others
-# follow in the next twenty, a lucky one is caught before it falls. And the dead stay
-# dead: where a ReLU returns zero its slope is zero too, so a unit that is off for every
-# training image receives no gradient, and nothing can switch it on again.
+# *together*. Ten steps bring those pulled down to the edge or over it, and more of them
+# fall in the steps that follow; some are caught before. And the dead stay dead: where a
+# ReLU returns zero its slope is zero too, so a unit that is off for every training
+# image receives no gradient, and nothing can switch it on again.
 #
 # <details><summary><b>Check yourself.</b> About half of the units die, not all of them.
 # What decides the fate of a unit?</summary>
@@ -947,7 +950,7 @@ plots.bars(
     ylabel="mean squared error per pixel",
     fmt="{:.4f}",
     title=f"{who} bring the autoencoder's error below PCA's, "
-    "and it no longer depends on the seed",
+    "and it hardly depends on the seed any more",
     caption="Error on the validation images, mean and one standard deviation over "
     "three seeds. The chapter's model lies above PCA's dashed line and varies much; "
     "the three cured ones lie below it and hardly vary.",
@@ -955,7 +958,7 @@ plots.bars(
 
 # %% [markdown]
 # Two things to read here. The error *and* its spread shrink: a model without dead units
-# does not depend on luck (a deviation of 0.0000 says that the three seeds agree to the
+# depends far less on luck (a deviation of 0.0000 says that the three seeds agree to the
 # fourth decimal). And the simplest code is no worse than the others: the culprit was
 # the ReLU on the code.
 #
@@ -1021,9 +1024,11 @@ results["stacked"] = three_seeds(stacked_autoencoder, few_epochs, look_on)
 report("stacked")
 
 # %% [markdown]
-# A large step down. But the table's fourth column asks a question: the hourglass has
-# some thirty times as many parameters. Is it the nonlinear layers, or is it just more
-# of everything? **What will the same hourglass reach without its ReLUs?**
+# A large step down. (Where the last column counts a unit of this row, it is no dead
+# one: without a ReLU on the code a number may be negative for every image and still say
+# something.) But the fourth column asks a question: the hourglass has some thirty times
+# as many parameters. Is it the nonlinear layers, or is it just more of everything?
+# **What will the same hourglass reach without its ReLUs?**
 
 # %% tags=["prediction"]
 my_control = 0.018  # change this to your own guess, then run on
@@ -1112,11 +1117,11 @@ plots.image_rows(
 #
 # 1. An autoencoder is two small modules and a loop of a few lines; the picture is its
 #    own answer. The chapter's keeps 1.3 % of the numbers.
-# 2. A number needs a neighbour. The drawings looked fine, and the error was *larger*
-#    than PCA's with as many numbers.
-# 3. About half of the code was dead, killed in the first thirty steps: all inputs
-#    positive, all images pulling one way, and a ReLU whose zero has no slope. The loss
-#    curve showed none of it.
+# 2. A number needs a neighbour. The drawings looked like clothes, and the error was
+#    *larger* than PCA's with as many numbers.
+# 3. About half of the code was dead, most of it within the first few dozen steps: all
+#    inputs positive, all images pulling one way, and a ReLU whose zero has no slope.
+#    The loss curve showed none of it.
 # 4. Centring, a leaky ReLU or a linear code each cure it, over three seeds and by more
 #    than their spread. Depth with bends then goes far below PCA; depth without them,
 #    and as many parameters, does not.

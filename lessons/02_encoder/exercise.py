@@ -16,7 +16,8 @@
 #
 # Training takes less than a minute in all. Under every task stands a check: run it as
 # often as you like. It says what was expected, what came, and the likely cause. Your
-# marks come from the same questions, asked with other inputs.
+# marks come from the same questions, asked with other inputs. Where a task sets a
+# limit, the check's is a little wider: chance costs no point.
 
 # %% [markdown]
 # ## What you need
@@ -25,6 +26,8 @@
 # to 9. It trains an autoencoder with a code of 32 numbers and keeps its encoder.
 
 # %%
+import copy
+
 import torch
 from torch import nn
 
@@ -46,8 +49,8 @@ print(f"{len(train):,} images for training, {len(validation):,} for validation")
 # %% [markdown]
 # ## Worked: what can be trained?
 #
-# An optimiser moves a parameter only if `requires_grad` is true. This counts the
-# numbers that may move.
+# Backward gives a gradient only to parameters whose `requires_grad` is true, and an
+# optimiser moves only those that have one. This counts the numbers that may move.
 
 
 # %%
@@ -92,7 +95,8 @@ def with_head(encoder, classes):
     Returns nn.Sequential(encoder, head), of which only the head can be trained.
     """
     with torch.no_grad():
-        k = encoder(torch.zeros(2, 1, 28, 28)).shape[1]
+        look = copy.deepcopy(encoder).eval()  # a copy: nothing of yours moves
+        k = look(torch.zeros(1, 1, 28, 28)).shape[1]
     # for every parameter of the encoder: parameter.requires_grad = ____
     # the head: from ____ numbers to ____ scores
     ### BEGIN SOLUTION
@@ -252,7 +256,8 @@ check("train_head", train_head)
 # or not, so the code changes. Second, a sum over all numbers stays the same when some
 # grow and others shrink, so equal sums prove little. (Also right: a snapshot that
 # shares memory with the model; an optimiser that got the parameters before they were
-# frozen and goes on with weight decay or momentum.) What shows all of it is a cloned
+# frozen, and whose old gradients were kept, goes on with momentum or weight decay.)
+# What shows all of it is a cloned
 # copy of the whole state_dict before training, compared entry by entry with torch.equal
 # afterwards; putting the encoder into eval mode keeps the buffers still.
 

@@ -318,18 +318,19 @@ plots.lines(
     xlabel="labelled images",
     ylabel="accuracy on the validation images",
     log_x=True,
-    title=f"Ten trained numbers keep {kept:.0%} of the accuracy that 784 pixels give, "
-    f"ten random ones {by_lot:.0%}",
+    title=f"With {label_counts[-1]:,} labels ten trained numbers keep {kept:.0%} of "
+    f"the accuracy that pixels give, ten random ones {by_lot:.0%}",
     caption="Accuracy of a linear probe against the number of labels. Pixels lie on "
     "top, untrained encoders at the bottom, the trained codes and PCA between.",
 )
 
 # %% [markdown]
-# Read from the bottom. An *untrained* encoder, ten sums with weights from a lottery,
-# already takes us far above the 10 % of guessing: clothes differ so much in size and
-# outline that nearly any ten measurements tell something. (The ReLU costs it a good
-# part: what is below zero is lost.) Whoever shows a probe's accuracy without this line
-# sells the lottery's share as learning. Training lifts both codes well above it.
+# Read from the bottom. *Random directions*, ten sums with weights from a lottery,
+# already take us far above the 10 % of guessing: clothes differ so much in size and
+# outline that nearly any ten measurements tell something. (The ReLU of the untrained
+# encoder costs a good part: what is below zero is lost.) Whoever shows a probe's
+# accuracy without this line sells the lottery's share as learning. Training lifts both
+# codes well above it.
 #
 # Now the middle. The linear code is level with PCA within the spread of the draws, and
 # the chapter's lies below both. And the top: with few labels the pixels hardly lead;
@@ -357,8 +358,8 @@ print(f"section 2's head: {frozen:.1%}    3,000 steps later: {longer:.1%}")
 print(f"the probe: {fitted:.1%}")
 
 # %% [markdown]
-# The head was not done. A probe that is not trained to its end understates the code,
-# and the more so the more unequal the sizes of the code's numbers are.
+# The head was not done: with more steps it reaches what the probe does. A probe that is
+# not trained to its end understates the code.
 #
 # > **Pitfall.** Another draw of a hundred labels moves the result by several points, as
 # > the bands show. A comparison on one draw that finds "one point better" has measured
@@ -446,11 +447,10 @@ plots.finish(
 
 # %% [markdown]
 # Over the whole range the two go together, whoever made the code: what is missing in
-# the drawing is missing for the classifier. But the band has a width. Between two
-# neighbours in it the order is a toss-up, and that is worth keeping in mind. The
-# reconstruction error is a fair guide to a broken code. It is no guide between two
-# sound ones, since it rewards every pixel alike, and telling a shirt from a coat may
-# hang on a few.
+# the drawing is missing for the classifier. But the band has a width, and between two
+# close neighbours the order may turn. The reconstruction error is a good guide to a
+# broken code and a weak one between two of nearly the same error, since it rewards
+# every pixel alike, and telling a shirt from a coat may hang on a few.
 #
 # A code of two numbers is a place in the plane, so that we can look at the whole code
 # space at once. Here it is, the linear one:
@@ -466,10 +466,11 @@ ax.set(xlabel="code number 1", ylabel="code number 2")
 ax.legend(fontsize=8, ncol=2)
 plots.finish(
     fig,
-    title="No label was used, and yet each class has its region; the tops share theirs",
+    title="No label was used, and yet trousers, shoes and tops lie apart; within a "
+    "family the classes overlap",
     caption="Each mark is a validation image at the place that its two code numbers "
-    "give. Trousers, boots and bags keep together; pullovers, coats and shirts lie on "
-    "top of one another.",
+    "give. Trousers lie apart, the shoes in one dense band; pullovers, coats and "
+    "shirts lie on top of one another; bags are scattered between.",
 )
 
 # %% [markdown]
@@ -551,7 +552,7 @@ plots.finish(
     f"taken for {first} or {second}",
     caption="In percent of the true class; shares below 1 % are left blank. Trousers, "
     "bags and boots are safe; pullover, coat and shirt are confused with one another, "
-    "and so are the kinds of shoes.",
+    "shirts with T-shirts most of all, and so are the kinds of shoes.",
 )
 
 # %% [markdown]
@@ -601,6 +602,9 @@ def nearest(space, images):
 by_code, by_pixels = nearest("codes", ten.images), nearest("pixels", ten.images)
 same_by_code = int((train.labels[by_code] == ten.labels).sum())
 same_by_pixels = int((train.labels[by_pixels] == ten.labels).sum())
+for label, found in zip(ten.labels.tolist(), train.labels[by_code].tolist()):
+    if found != label:
+        print(f"{names[label]}: the nearest code is that of a {names[found]}")
 
 rows = {
     "asked for": ten.images,
@@ -708,10 +712,10 @@ pd.DataFrame(table).round(3)
 # %% [markdown]
 # One neighbour reads a little more from the ten numbers than the straight cuts of a
 # linear probe, and fifteen read clearly more, of the shirts above all. So part of what
-# section 5 laid at the code's door was the probe's fault: the classes lie in clusters
-# that no straight cut can part. A probe measures what a probe *of its kind* can read.
-# Databases of pictures are searched this way, with codes of some hundred numbers and
-# better encoders than ours.
+# section 5 laid at the code's door was the probe's fault: some borders between classes
+# are not straight, and neighbours can follow them. A probe measures what a probe *of
+# its kind* can read. Databases of pictures are searched this way, with codes of some
+# hundred numbers and better encoders than ours.
 #
 # <details><summary><b>Check yourself.</b> Would the search change if we multiplied the
 # first code number by 100? And the probe?</summary>

@@ -16,7 +16,8 @@
 #
 # Training takes less than a minute in all. Under every task stands a check: run it as
 # often as you like. It says what was expected, what came, and the likely cause. Your
-# marks come from the same questions, asked with other inputs.
+# marks come from the same questions, asked with other inputs. Where a task sets a
+# limit, the check's is a little wider: chance costs no point.
 
 # %% [markdown]
 # ## What you need

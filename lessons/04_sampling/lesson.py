@@ -4,14 +4,14 @@
 # A decoder turns numbers into pictures. Until now the numbers came from an encoder, so
 # that each belonged to a picture that existed. Nothing stops us from making numbers up.
 # What comes out, a garment that nobody has ever photographed, a copy of one that
-# somebody has, or porridge? It is less easy than it seems to say which.
+# somebody has, or neither? It is less easy than it seems to say which.
 #
 # After this lesson you will be able to
 #
 # 1. sample new pictures as the chapter does, and say what its multiplication can and
 #    cannot change;
 # 2. decide with distances whether a sample is new, a copy, or merely grey;
-# 3. explain, with measurements, why random codes fail;
+# 3. say, with measurements, where among all codes those of real pictures lie;
 # 4. fit a simple distribution to the codes, choose its size on validation data, and
 #    sample from that; and walk from one garment to another.
 #
@@ -27,8 +27,8 @@
 # %% [markdown]
 # ## 1. The chapter's samples
 #
-# We train lesson 3's network again, for a few epochs only, and take both halves in
-# hand.
+# We train lesson 3's network again, for as many epochs as there, and take both halves
+# in hand.
 
 # %%
 import torch
@@ -141,7 +141,7 @@ negative = (perturbed_latent[:, active] < 0).float().mean()
 print(f"active units pushed below zero: {negative:.0%} (a ReLU returns none there)")
 
 # %% [markdown]
-# On average one in six becomes negative, as often as a normal number falls below −1. No
+# Over many pictures it is one in six, as often as a normal number falls below −1. No
 # picture in the world has such a code. The decoder, a single layer, does not mind: it
 # draws the unit's stroke in black instead of white.
 #
@@ -309,14 +309,14 @@ found.agg(["mean", "std"]).T.round(3)
 
 # %%
 rows = {}
-for strength in (0.0, 0.5, 1.0, 1.5, 2.0):
+for strength in strengths:
     torch.manual_seed(0)
     with torch.no_grad():
         shaken = decoder(encoded * (1 + strength * torch.randn(encoded.size())))
     to_real, _ = nearest(shaken, train.images)
     rows[strength] = [to_real.mean().item(), apart(shaken, real).mean().item()]
 
-names = ["sample to nearest training image", "sample to its original"]
+names = ["DAE's sample to nearest training image", "DAE's sample to its original"]
 further = pd.DataFrame.from_dict(rows, orient="index", columns=names)
 
 # %% [markdown]
@@ -330,7 +330,7 @@ plots.lines(
     further.to_dict("list"),
     levels={"real picture to nearest training image": level},
     xlabel="strength of the perturbation",
-    ylabel="distance",
+    ylabel="distance (root mean square per pixel)",
     title=f"Up to a strength of {reach:g} samples lie as near to training images as "
     "real pictures do",
     caption="Mean distance of 300 samples to the nearest training image and to their "
@@ -338,18 +338,18 @@ plots.lines(
 )
 
 # %% [markdown]
-# Up to the chapter's own strength the samples lie no farther from training images than
-# real pictures do; beyond it they drift away from all real clothes. The measure agrees
-# with the eye. But look at the left end, too: at strength 0, where nothing was
+# At the chapter's own strength the samples lie no farther from training images than
+# real pictures do; well beyond it they drift away from all real clothes. The measure
+# agrees with the eye. But look at the left end, too: at strength 0, where nothing was
 # perturbed, the distances are *smaller* than those of real pictures. The decoder blurs,
 # and what is blurred lies near to much. Keep that in mind for all that follows.
 #
-# <details><summary><b>Check yourself.</b> Someone shows you samples whose distance to
-# the training set is much <i>smaller</i> than that among real pictures. Name two
-# explanations.</summary>
+# <details><summary><b>Check yourself.</b> At strength 0 the "sample" is the plain
+# reconstruction. Would its distance to the training set be as small if the picture had
+# been a training picture?</summary>
 #
-# They may be copies, slightly blurred. Or they may be so smooth and grey that they lie
-# near everything; the next section builds such a case.
+# Smaller still, most likely: then the original itself is among the pictures that are
+# asked. So originals must come from pictures that the network has not seen, as ours do.
 # </details>
 #
 # > **Stop here**: [task 2 of the
@@ -501,7 +501,7 @@ pd.DataFrame(scores).T.round(3)
 # ## 6. Learn where the codes are
 #
 # If the codes fill a thin sheet, let us describe the sheet and draw from the
-# description. First PCA lays 32 axes along it; the next cell prints what share of the
+# description. First PCA lays 32 axes along it; a cell below prints what share of the
 # codes' variance they carry. More axes would carry more, and leave too few codes for
 # each number that has to be estimated. In these 32 numbers we fit a **[mixture of
 # Gaussians](../GLOSSARY.md)**: a sum of bell-shaped clouds, each with its own place,
@@ -655,22 +655,23 @@ ax.set(xlabel="sample to nearest training image", ylabel="test image to nearest 
 gap = {name: pair["real to sample"] for name, pair in scores.items()}
 plots.finish(
     fig,
-    title=f"The mixture ({gap[the_mixture]:.3f}) comes near its ceiling "
+    title=f"The mixture ({gap[the_mixture]:.3f}) comes near its limit "
     f"({gap['real, through DAE and axes']:.3f}); blur helps even real pictures",
     caption="Mean distance of samples to training images (rightwards) and of test "
-    "images to samples (upwards). Blurred real pictures lie below and left of sharp "
-    "ones; the mixture lies between its ceiling and one Gaussian.",
+    "images to samples (upwards). Blue: real pictures, as they are or processed. "
+    "Blurred ones lie below and left of sharp ones; the mixture lies between its "
+    "limit, real pictures through DAE and axes, and one Gaussian.",
 )
 
 # %% [markdown]
-# The mixture comes close to its ceiling; one tilted cloud does less well; the invented
+# The mixture comes close to its limit; one tilted cloud does less well; the invented
 # codes are far off, with the mean image. But compare the real pictures with the same
 # ones blurred: blur *improves* both distances. So "nearer than real pictures" is no
 # praise, and only rows that are equally blurred may be compared. Among these the order
 # is sound.
 #
-# <details><summary><b>Check yourself.</b> How can the mixture be as near to test images
-# as <i>real</i> pictures are, though its samples are visibly worse?</summary>
+# <details><summary><b>Check yourself.</b> How can the mixture be nearer to test images
+# than <i>real</i> pictures are, though its samples are visibly worse?</summary>
 #
 # A distance per pixel forgives blur and punishes detail: a sharp pattern in the wrong
 # place costs twice, a smooth grey costs half. Two real shirts with different stripes
@@ -810,7 +811,7 @@ by_pixels = torch.cat([torch.lerp(by_code[:1], by_code[-1:], t) for t in steps])
 
 plots.image_rows(
     {"by code": by_code, "by pixels": by_pixels},
-    columns=[f"{t:.0%}" for t in steps],
+    columns=[f"{eighths}/8" for eighths in range(9)],
     title="From a T-shirt to a bag nothing moves: one fades out, the other in",
     caption="Nine steps, by code above and by pixels below. By pixels both garments "
     "show through one another; by code what only one of them has is darker.",
@@ -823,7 +824,8 @@ plots.image_rows(
 # [lesson 8](08_variational.ipynb).
 #
 # Take the walk yourself: choose two of the ten pictures, and a place between them (the
-# arrow keys move the sliders, too).
+# arrow keys move the sliders, too). Here the pictures themselves are cross-faded, so
+# that their mixture is sharper than the code's.
 
 # %%
 from course_utils import widgets

@@ -53,7 +53,7 @@ def test_table_is_complete(record):
 
 
 def test_longer_pretraining_copies_better_and_serves_worse(record):
-    """100 labels, one pre-training seen at six moments."""
+    """100 labels, one pre-training seen at three moments."""
     error = pretrained.history("conv").set_index("epoch").validation_loss
     assert error[100] < 0.6 * error[6]
     scratch = runs_of("from scratch", "conv", 100)

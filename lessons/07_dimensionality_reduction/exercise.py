@@ -18,7 +18,8 @@
 #
 # The code runs for about a minute in all. Under every task stands a check: run it as
 # often as you like. It says what was expected, what came, and the likely cause. Your
-# marks come from the same questions, asked with other inputs.
+# marks come from the same questions, asked with other inputs. Where a task sets a
+# limit, the check's is a little wider: chance costs no point.
 
 # %% [markdown]
 # ## What you need
@@ -188,7 +189,7 @@ check("components_for_error", components_for_error)
 
 # %% [markdown]
 # Your formula beside PCA itself. The promise is for the images that PCA was made from;
-# on held-out images the error is larger, and the more so the longer the code.
+# on held-out images the error is larger, by a share that grows with the code's length.
 
 # %%
 try:
@@ -307,7 +308,7 @@ for name, trained in (("obvious", obvious), ("yours", train_linear)):
 pd.DataFrame(rows).T.round(3)
 
 # %% [markdown]
-# Compare the columns of the obvious one: the error is only some per cent from PCA's,
+# Read the row of the obvious one: the error is only some per cent from PCA's,
 # and yet its last angle is tens of degrees. To trade the last component for the next
 # one costs no more than the difference of their two variances. So look at the error
 # *and* at the angles, and try a second and a third seed before you trust a training.

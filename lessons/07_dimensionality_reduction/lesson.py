@@ -11,7 +11,7 @@
 #
 # 1. say how fast the variance of a data set runs out, and what "95 % explained" does
 #    and does not promise;
-# 2. show that a linear autoencoder finds PCA's subspace, and measure it with principal
+# 2. say what a linear autoencoder has in common with PCA, and measure it with principal
 #    angles;
 # 3. compare models fairly, error against code size, with several seeds, and say when
 #    bending beats a straight cut;
@@ -29,11 +29,12 @@
 # %% [markdown]
 # ## 1. How fast does the variance run out?
 #
-# **Principal component analysis** (PCA) turns the axes of the 784-dimensional pixel
-# space. The first new axis, the first *component*, points where the images differ most;
-# the second, where they differ most apart from that; and so on. Whoever keeps the first
-# `k` coordinates loses the variance along all others, and no other linear code of `k`
-# numbers loses less (on the training images, measured as squared error).
+# **[Principal component analysis](../GLOSSARY.md)** (PCA) turns the axes of the
+# 784-dimensional pixel space. The first new axis, the first *component*, points where
+# the images differ most; the second, where they differ most apart from that; and so on.
+# Whoever keeps the first `k` coordinates loses the variance along all others, and no
+# other linear code of `k` numbers loses less (on the training images, measured as
+# squared error).
 #
 # Two data sets accompany us: the clothes, and the handwritten digits of MNIST. Both
 # have as many images, of the same size.
@@ -408,7 +409,8 @@ fair.round({"raw": 5, "cut": 5, "gain (%)": 1})
 # ### The models
 #
 # The convolutional network of lesson 5 would take too long for a table, so here is a
-# smaller one that strides instead of pooling.
+# quicker one that strides instead of pooling. (It behaves differently, too: carry no
+# rank from lesson 5's table to this one.)
 
 # %% tags=["error-table"]
 import torch
@@ -566,8 +568,9 @@ plots.finish(
     f"after six epochs, beats PCA up to k = {max(won)}, not at {lost}",
     caption="Above: test error against code size, mean over three seeds with one "
     "standard deviation; PCA is cut to [0, 1]. Below: the same divided by PCA's; under "
-    "1 is better. The stacked and the convolutional model gain most at small k; the "
-    "stacked one stops improving. The linear code stays near PCA on Fashion-MNIST and "
+    "1 is better. The stacked model gains most at small k and then stops improving; so "
+    "does the convolutional one on the clothes, while on MNIST its gain grows with k. "
+    "The linear code stays near PCA on Fashion-MNIST and "
     "falls well below it on MNIST as k grows.",
 )
 
@@ -600,8 +603,9 @@ by_epochs.agg(["mean", "std", "count"]).round(4)
 #   pixels of a digit are black or white, and a sigmoid gets both by saturating. Clothes
 #   are grey; there the same model is hardly ahead of PCA at fifty numbers, and behind
 #   at a hundred.
-# - **and, with a wide code, only if it is trained for long.** PCA for its part costs
-#   seconds, has one answer and nothing to tune.
+# - **and, with a wide code, the hourglass only if it is trained for long.** (The
+#   convolutional model was ahead at fifty numbers after three epochs.) PCA for its part
+#   costs seconds, has one answer and nothing to tune.
 #
 # > **Pitfall.** Four ways to make an autoencoder "better than PCA" on paper: give it
 # > more numbers than PCA gets; compare its *training* error with PCA's test error; let
@@ -622,7 +626,7 @@ by_epochs.agg(["mean", "std", "count"]).round(4)
 # `"FashionMNIST"` or `"MNIST"`?
 
 # %% tags=["prediction"]
-my_harder = "FashionMNIST"
+my_harder = "FashionMNIST"  # or "MNIST"
 
 # %% [markdown]
 # For the answer we need PCA's error at every `k`. One component after the other is
@@ -650,7 +654,8 @@ assert abs(curve["MNIST"][10] - fair.loc[("MNIST", 10), "cut"]) < 1e-6
 
 # %%
 harder = curve["FashionMNIST"] > curve["MNIST"]
-crossing = int(np.nonzero(~harder)[0].max()) + 1  # from here to k = 300
+first, last = (int(k) for k in np.nonzero(~harder)[0][[0, -1]])  # digits harder
+crossing = last + 1  # from here to k = 300 the clothes are
 print(f"your guess: {my_harder}    PCA's curves cross at k = {crossing}")
 
 # %% [markdown]
@@ -677,15 +682,16 @@ ax.legend()
 
 plots.finish(
     fig,
-    title=f"PCA's curves cross at k = {crossing}: with fewer components the digits are "
-    "harder, with more the clothes",
+    title=f"PCA's curves cross at k = {crossing}: from {first} to {last} components "
+    "the digits are harder, from there on the clothes",
     caption="Error against code size for PCA, cut to [0, 1] (black), and the stacked "
     "model after six epochs (green, a crossing of its own). With few numbers MNIST "
     "(dashed) has the larger error; with many, Fashion-MNIST.",
 )
 
 # %% [markdown]
-# Both answers are right, one on each side of the crossing. Do the networks' curves
+# Both answers are right, one on each side of the crossing. (With no component at all
+# the clothes are the harder ones again: they simply vary more.) Do the networks' curves
 # cross, too? From the table, which knows only some sizes:
 
 # %%
@@ -888,17 +894,18 @@ widgets.latent_map(flat[1], points, fashion["test"].labels[:1000], names)
 # %% [markdown]
 # ## 6. t-SNE: beautiful, and easy to over-read
 #
-# **t-SNE** (van der Maaten and Hinton, 2008) makes maps and nothing else. It moves
-# points about in the plane until those that were neighbours in many dimensions are
-# neighbours again. How many neighbours count is a setting, the **perplexity**. We give
-# it the ten-number codes of the hourglass from section 3. Beside them, as a control, a
-# *single* cloud of noise without any groups: Gaussian, of the same size, with the mean
-# and the covariance of the codes.
+# **[t-SNE](../GLOSSARY.md)** (van der Maaten and Hinton, 2008) makes maps and nothing
+# else. It moves points about in the plane until those that were neighbours in many
+# dimensions are neighbours again. How many neighbours count is a setting, the
+# **perplexity**; we draw each map with two of them, 3 and 30. We give it the ten-number
+# codes of the hourglass from section 3. Beside them, as a control, a *single* cloud of
+# noise without any groups: Gaussian, of the same size, with the mean and the covariance
+# of the codes.
 #
-# **Predict.** Will the noise look like one cloud on its map?
+# **Predict.** Will the noise look like one cloud on its two maps?
 
 # %% tags=["prediction"]
-my_noise = "one cloud"  # or "clumps"
+my_noise = "one cloud on both"  # or "clumps on both", "clumps at 3", "clumps at 30"
 
 # %% [markdown]
 # Both get the same two perplexities; otherwise the comparison would be unfair.
@@ -1041,10 +1048,10 @@ honest.round(3)
 # 1. Variance runs out early and then slowly for the clothes, evenly and then fast for
 #    the digits; a share of variance is a statement about squared pixels.
 # 2. A linear autoencoder turns into PCA's subspace, angle by angle, but not into PCA's
-#    axes; and it never beats PCA.
+#    axes; and on the training images it cannot beat PCA.
 # 3. Beside a PCA that is cut to [0, 1], bending pays most when the code is small, and a
-#    last layer that suits the pictures pays when it is wide. With a wide code a deep
-#    model needs long training to come level with PCA, and ReLU codes waste units.
+#    last layer that suits the pictures pays when it is wide. With a wide code the
+#    hourglass needs long training to come level with PCA, and ReLU codes waste units.
 # 4. Which data set "needs more dimensions" depends on the error asked for: the curves
 #    cross.
 # 5. Two-dimensional maps: PCA's, an autoencoder's, t-SNE's, what each may be read for,

@@ -3,7 +3,7 @@
 #
 # A variational autoencoder pays for every step that its codes take away from the
 # middle. Lesson 8 gave the price in closed form. Here you write it yourself, and then
-# find what is wrong in a loss that somebody else wrote: the commonest mistake in public
+# find what is wrong in a loss that somebody else wrote: a common mistake in public
 # code.
 #
 # | | task | difficulty | minutes | points |
@@ -231,7 +231,7 @@ try:
     with torch.no_grad():
         rows["yours"] = model(ten.images)[0]
         price = kl(*model(validation.images)[1:]).mean()
-    title = f"In balance, the code carries {float(price):.1f} nats for each image"
+    title = f"In balance, the code costs {float(price):.1f} nats for each image"
 except Exception as error:
     title = f"Not yet: {type(error).__name__}"
 

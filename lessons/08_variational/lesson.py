@@ -149,7 +149,7 @@ plots.image_rows(
 
 # %% [markdown]
 # "Why not multiply by the deviation?" is a good question, and the table answers it:
-# the scale is one part of three, and centre and covariance help as much again. Even
+# the scale is one part of three, and centre and covariance together do more. Even
 # the best Gaussian leaves out more than real images do. Nothing in the reconstruction
 # loss says *where* codes should lie, how large they are, or that the space between
 # them should mean anything. We can measure all this afterwards and imitate it
@@ -290,8 +290,8 @@ print(f"σε/2         = {(sigma * epsilon / 2).item():.3f}")
 # wrongly, so we check it: by definition, KL is the mean of $\log q(z) - \log p(z)$ over
 # draws $z$ from $q$.
 #
-# **Predict.** How many draws does it take until sampling agrees with the formula within
-# one per cent?
+# **Predict.** How many draws does it take until the standard error of the sampled value
+# is one per cent of it? (A single run may be closer, by luck.)
 
 # %% tags=["prediction"]
 my_draws = 100
@@ -362,11 +362,11 @@ pd.DataFrame(rows).round({"sampled": 4, "standard error": 4, "off by (%)": 2})
 # $$
 #
 # The inequality is Jensen's: the logarithm of a mean is at least the mean of the
-# logarithms. The right side is the **ELBO**, the evidence lower bound. What it lacks
-# is exactly $\mathrm{KL}(q(z\mid x)\,\|\,p(z\mid x))$, the error of the encoder's
-# cloud as a guess at the true one; so whoever raises the ELBO makes images likelier,
-# or the encoder better, or both. One draw of $z$ for each image estimates the first
-# term, and section 3 has the second in closed form.
+# logarithms. The right side is the **[ELBO](../GLOSSARY.md)**, the evidence lower
+# bound. What it lacks is exactly $\mathrm{KL}(q(z\mid x)\,\|\,p(z\mid x))$, the error
+# of the encoder's cloud as a guess at the true one; so whoever raises the ELBO makes
+# images likelier, or the encoder better, or both. One draw of $z$ for each image
+# estimates the first term, and section 3 has the second in closed form.
 #
 # If $p(x\mid z)$ is a coin for each pixel, $-\log p(x\mid z)$ is the cross-entropy, and
 # minus the ELBO, our loss in nats for each image, reads
@@ -430,8 +430,10 @@ print(f"difference {abs(both[0] - both[1]):.1e}")
 
 # %%
 first, last = history.validation_loss[0], history.validation_loss[-1]
-history.plot(
-    title=f"The loss falls from {first:.0f} to {last:.0f} nats, "
+plots.loss_curves(
+    {"variational": history},
+    ylabel="minus ELBO (nats per image)",
+    title=f"The validation loss falls from {first:.0f} to {last:.0f} nats, "
     "and cannot fall to zero",
     caption="Minus the ELBO for each image, training solid and validation dashed. "
     "A grey pixel has a cross-entropy above zero even when drawn perfectly.",
@@ -450,7 +452,7 @@ history.plot(
 pca = PCABaseline(train.images)
 errors = {
     "mean image": pca.error(validation.images, 0),
-    f"PCA, k = {K}": pca.error(validation.images, K),
+    f"PCA cut, k = {K}": pca.error(validation.images, K, clip=True),
     "plain stacked": reconstruction_error(plain, validation.images),
     "variational": reconstruction_error(variational, validation.images),
 }
@@ -476,10 +478,10 @@ plots.bars(
 #
 # Beside the variational model, which gets `torch.randn` and nothing else, other ways
 # compete. Four use the plain autoencoder: N(0, I) and the full covariance of section 1;
-# the chapter's perturbation of real codes, `encoded * (1 + perturbation)`; and lesson
-# 4's mixture of ten Gaussians, fitted on the training codes. And one is a control: the
-# variational decoder with codes from the clouds of real training images, which it was
-# trained on, instead of from N(0, I).
+# the chapter's perturbation of real codes, `encoded * (1 + perturbation)`; and, as in
+# lesson 4, a mixture of Gaussians, here ten, fitted on the training codes. And one is a
+# control: the variational decoder with codes from the clouds of real training images,
+# which it was trained on, instead of from N(0, I).
 
 # %%
 from sklearn.mixture import GaussianMixture
@@ -528,8 +530,6 @@ WAYS = {  # name: n and seed -> images (n, 1, 28, 28)
 
 
 # %%
-
-
 @torch.no_grad()
 def sample(way, n, seed):
     torch.manual_seed(seed)
@@ -550,11 +550,12 @@ plots.image_rows(
 )
 
 # %% [markdown]
-# Looking is not measuring. Beside **coverage** we take the other direction, lesson 4's
-# measure, **closeness**: from each of 1,000 samples to the nearest of 5,000 training
-# images. And we count the **fog**: the share of samples without a single pixel above
-# one half, which is true of hardly any real garment. Real images, measured in the same
-# way, are the scale. The mean image, a thousand times, is the trap.
+# Looking is not measuring. Beside **coverage** (lesson 4's *real to sample*) we take
+# the other direction, its *sample to real*, and call it **closeness**: from each of
+# 1,000 samples to the nearest of 5,000 training images. And we count the **fog**: the
+# share of samples without a single pixel above one half, which is true of hardly any
+# real garment. Real images, measured in the same way, are the scale. The mean image, a
+# thousand times, is the trap.
 
 
 # %%
@@ -667,7 +668,7 @@ plots.finish(
 # ## 6. A map, and what lies in its middle
 #
 # With two code units the whole space fits on a page. We cut the normal distribution
-# into 15 × 15 equally likely squares and decode the middle of each.
+# into 15 × 15 equally likely cells and decode the middle of each.
 
 # %%
 from scipy.stats import norm
@@ -698,8 +699,8 @@ ax.set(xlabel="first number of the code", ylabel="second number of the code")
 
 plots.finish(
     fig,
-    title="One sheet, all garments, no cliffs; but the middle, the likeliest code of "
-    f"all, is fog: no pixel above {brightest:.2f}",
+    title="One sheet of garments that pass into one another; but the middle, the "
+    f"likeliest code of all, is fog: no pixel above {brightest:.2f}",
     caption="225 images decoded from a grid of two-dimensional codes. Shoes, bags, "
     "trousers, tops and coats pass into one another; the middle is pale.",
 )
@@ -707,8 +708,8 @@ plots.finish(
 # %% [markdown]
 # Walk from one corner to another. One garment turns into the next, sometimes through
 # something that nobody would wear: where shoes border on trousers there is no garment,
-# but the decoder must draw one, and draws a pale average of both. There are no cliffs;
-# that is what the noise in the code enforces.
+# but the decoder must draw one, and draws a pale average of both. Neighbours on the
+# sheet are mostly alike; that is what the noise in the code enforces.
 #
 # The middle is the surprise. N(0, I) has its greatest density there, so a generator
 # should be at its best. Do images live there? We count codes within a small circle
@@ -957,16 +958,19 @@ plots.image_rows(
     columns=ten.class_names,
     title=f"With the mean in place of the sum {left} units are active: "
     "every garment becomes the same grey ghost",
-    caption="Originals, the variational model trained with sums, and the same network "
-    "with the averaged squared error: ten times about the mean image.",
+    caption="Originals, the variational model trained with the summed cross-entropy, "
+    "and the same network with the averaged squared error: ten times about the mean "
+    "image.",
 )
 
 # %% [markdown]
-# This is **posterior collapse**. The loss fell, it was small, nothing crashed, and the
-# model has stopped encoding: every cloud is N(0, I), whatever the image. The reason is
-# bookkeeping. Averaging divides the first term by 784 and leaves the KL whole, which is
-# the same as a $\beta$ of 784 that nobody asked for. At that price no piece of
-# information about an image is worth its nats.
+# This is **[posterior collapse](../GLOSSARY.md)**. The loss fell, it was small, nothing
+# crashed, and the model has stopped encoding: every cloud is N(0, I), whatever the
+# image. The reason is bookkeeping. Averaging divides the first term by 784 and leaves
+# the KL whole, which is the same as a $\beta$ of 784 that nobody asked for. At that
+# price no piece of information about an image is worth its nats. (Two things differ
+# between the rows of the figure, squares and mean. The table below has the squared
+# error *summed*, too: units are active, and garments are drawn. It was the mean.)
 #
 # > **Pitfall.** Whenever a published $\beta$ looks strange (.00025, say), look for a
 # > mean over pixels in the other term. A $\beta$ has no meaning until the sums and
@@ -1084,6 +1088,6 @@ plots.finish(
 # diffusion models (Ho et al., 2020) are, in a sense, a denoising autoencoder (lesson 3)
 # applied many times over, often *inside* the code space of an autoencoder like yours.
 #
-# **Exercise**: [8. Variational
-# autoencoder](../exercises/08_variational/08_variational.ipynb). Back to the beginning:
+# **Exercise**: [8. Write the price, and find the
+# mistake](../exercises/08_variational/08_variational.ipynb). Back to the beginning:
 # [lesson 1](01_dense_autoencoder.ipynb).

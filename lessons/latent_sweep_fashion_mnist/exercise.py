@@ -25,9 +25,9 @@
 # ## What you need, and where you are going
 #
 # Run the next two cells as they are. `train` and `validation` hold images (N, 1, 28,
-# 28) with values in [0, 1]. Everything is **chosen** on the validation images; the test
-# images are for the last number of all. `epochs` is set so that training takes about
-# 1,700 steps.
+# 28) with values in [0, 1]. Everything is **chosen** on the validation images; of the
+# test images ten are shown, and all are scored once, for the last number. `epochs` is
+# set so that training takes about 1,700 steps.
 
 # %%
 import numpy as np
@@ -49,7 +49,8 @@ print(f"{len(train):,} images for training, {len(validation):,} for validation")
 print(f"{epochs} epochs")
 
 # %% [markdown]
-# Below is the wanted figure. Its denoisers were trained beforehand: ten widths, three
+# Below is the long sweep that yours will stand beside. Its denoisers were trained
+# beforehand: ten widths, three
 # seeds each, 36 epochs on the full data; their errors stand in a table that comes with
 # the course. Two baselines stand beside them. **PCA** sees *clean* images and keeps as
 # many numbers as the code has: an easier task. The **affine denoiser** is the best
@@ -83,8 +84,8 @@ plots.sweep_curves(
 )
 
 # %% [markdown]
-# The error falls over the whole range: each doubling brings less than the one before.
-# Your tasks build every part of this figure and read it.
+# The error falls over the whole range; from 32 units on each doubling brings less than
+# the one before. Your tasks build every part of this figure and read it.
 #
 # ## 1. Corrupt images (•, 2 points)
 #
@@ -329,14 +330,15 @@ for dim, model in kept.items():
         rows[f"{dim} units"] = metrics.apply_in_batches(model, damaged)
 plots.image_rows(
     rows,
-    title="A narrow code restores a typical garment, a wide one restores this garment",
+    title="The narrower the code, the less of this very garment comes back",
     caption="Ten test images, the same with half of the pixels zeroed, "
     "and restorations by denoisers of rising width.",
     columns=ten.class_names,
 )
 
 # %% [markdown]
-# With 8 units every shirt becomes the same shirt. From 128 units on the outlines are
+# With 8 units brightness and a rough outline are left: the shirt becomes a blot, the
+# sandal a mixture of garments. From 128 units on the outlines are
 # right; between 128 and 940 units only details differ.
 #
 # ## 5. Which width is best? Two rules (••, 3 points)
@@ -521,11 +523,12 @@ plots.sweep_curves(
     budgets,
     {},
     {"best affine denoiser": affine_error},
-    title="What you conclude depends on how long you trained: success begins at "
-    f"{begins[0]} units after {epochs} epochs, {begins[1]} after 12, "
+    title="What you conclude depends on the training: the first success among its "
+    f"widths is {begins[0]} after {epochs} epochs, {begins[1]} after 12, "
     f"{begins[2]} after 36",
     caption="Error of restored validation images against the number of code units, "
-    "after three trainings of different length.",
+    "after three trainings that differ in length and learning rate; yours has fewer "
+    "widths than the other two.",
 )
 
 # %% [markdown]
@@ -610,7 +613,7 @@ plots.finish(
 # %% [markdown]
 # ## 8. The answer (•••, text, 6 points)
 #
-# In ten to fifteen sentences, with figures from your runs and from the table:
+# In fifteen to twenty-five sentences, with figures from your runs and from the table:
 #
 # 1. Which width is best by each rule? Is it an optimum, or merely the end of the range?
 #    What would you have said after a third of the epochs, and what not?
@@ -634,15 +637,15 @@ plots.finish(
 # That is the end of the range and no optimum. The error falls at every step, but ever
 # more slowly: 0.0137 with 128 units, 0.0102 with 784, 0.0101 with 940. Nothing in
 # particular happens at 784. After a third of the epochs I would have said the same: the
-# ranking of the widths and the answers of both rules are those of 12 epochs, only the
-# errors were larger. From 128 units on the longer training takes 8 to 11 % off, so the
-# values may fall further still. Narrow codes are another matter. With 8 and 16 units
-# the longer training, at twice the rate, ended 13 and 16 % *worse*, and with 16 units
-# the seeds lie between 0.025 and 0.036. There, of the two seeds in which they were
-# counted, 12 and 8 of the 16 units are dead: a narrow code has none to spare, while
-# 1,568 units do well without 290. The range will end, too: the widest model's error is
-# 8 % larger on validation than on training images, and up to 64 units there is no such
-# gap. Wider models have begun to remember.
+# answers of both rules are those of 12 epochs, and so is the ranking of the widths;
+# from 32 units on only the errors were larger. From 128 units on the longer training
+# takes 8 to 11 % off, so the values may fall further still. Narrow codes are another
+# matter. With 8 and 16 units the longer training, at twice the rate, ended 13 and 16 %
+# *worse*, and with 16 units the seeds lie between 0.025 and 0.036. There, of the two
+# seeds in which they were counted, 12 and 8 of the 16 units are dead: a narrow code has
+# none to spare, while 1,568 units do well without 290. The fall will end, too: the
+# widest model's error is 8 % larger on validation than on training images, and up to 64
+# units there is no such gap. Wider models have begun to remember.
 #
 # A successful denoiser below 784: I had fixed the measure before, mean error plus one
 # standard error at least a tenth below the best affine denoiser, all scored on the same
@@ -657,7 +660,7 @@ plots.finish(
 # alike and garments have few shapes. 84 principal components hold 90 % of the variance
 # and 187 hold 95 %. Redundancy *of the data* is what lets a small code do: it needs
 # room for the strong directions only, and since half of the pixels are missing, the
-# weak ones could not be restored by any width. It is also what makes denoising possible
+# weak ones could hardly be restored. It is also what makes denoising possible
 # at all: a missing pixel is told by those that remain. Redundancy *of the code*, the
 # chapter's 1.2 times 784, helps in another way: when half of the pixels are gone, a
 # unit's sum is noisy; many units that see the same pattern through different pixels
@@ -667,8 +670,8 @@ plots.finish(
 # %% [markdown]
 # ## The last number
 #
-# Everything above was chosen on validation images. The test images are used once, for
-# the widths we chose.
+# Everything above was chosen on validation images. The test images are scored once,
+# here, for the widths we chose.
 
 # %%
 final = sweeps.summary(wide, "test_error").set_index("latent_dim")

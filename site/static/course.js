@@ -199,8 +199,9 @@ const LAYERS = {
 function prediction(form) {
   const { page, number } = form.dataset;
   const cell = document.querySelector(`.tag_prediction-${number} .cell_input`);
-  const answer = document.querySelector(`.tag_answer-${number}`);
-  const outputs = [...answer.querySelectorAll(".cell_output"), ...tellsMore(answer)];
+  const answers = [...document.querySelectorAll(`.tag_answer-${number}`)];
+  const own = answers.flatMap((answer) => [...answer.querySelectorAll(".cell_output")]);
+  const outputs = [...own, ...tellsMore(answers.at(-1))];
   const inputs = [...form.querySelectorAll("input, select")];
   const key = (input) => `course/${page}/${input.name}`;
   const note = form.querySelector("output");
