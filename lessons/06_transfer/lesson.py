@@ -741,7 +741,7 @@ plots.finish(
 # yet its code is the best one for a head, several points above the two convolutional
 # ones and above the pixels. The three columns of one shape take that apart. The random
 # layer shows what width is worth by itself, less than the pixels. Learning to copy adds
-# four points to it, and learning to repair three more. To repair an image one must know
+# three points to it, and learning to repair four more. To repair an image one must know
 # what garments look like; to copy it, one need not. And the ResNet's 64 numbers serve a
 # head as well as the seminar's 576, or better. **Neither a small reconstruction error
 # nor a wide code is the goal of pre-training**, and choosing an encoder by them is
