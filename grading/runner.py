@@ -48,14 +48,18 @@ class Clock:
     def __init__(self, pids: Callable[[], Iterable[int]]):
         self.pids, self.own, self.wall, self.last = pids, 0.0, 0.0, time.monotonic()
         self.seen: list[int] = []
-        self.waited = self._waited()
+        self.before = self._times()
 
-    def _waited(self) -> dict[int, int]:
+    def _times(self) -> dict[int, tuple[int, int, bool]]:
+        """Of each process nanoseconds on a processor and in the queue for one, and whether it wants
+        one now. What it has waited is added up only when it gets one."""
         found, self.seen = {}, list(self.pids())
         for pid in self.seen:
             try:
                 with open(f"/proc/{pid}/schedstat") as file:
-                    found[pid] = int(file.read().split()[1])  # nanoseconds in the queue
+                    ran, waited = map(int, file.read().split()[:2])
+                with open(f"/proc/{pid}/stat") as file:
+                    found[pid] = ran, waited, file.read().rpartition(")")[2].split()[0] == "R"
             except (OSError, ValueError, IndexError):
                 pass
         return found
@@ -64,11 +68,14 @@ class Clock:
         """The seconds so far."""
         passed = time.monotonic() - self.last
         if passed >= 0.02:
-            waited = self._waited()
-            longest = max((ns - self.waited.get(pid, 0) for pid, ns in waited.items()), default=0)
-            self.own += max(0.0, passed - longest / 1e9)
+            times, longest = self._times(), 0.0
+            for pid, (ran, waited, wants) in times.items():
+                old = self.before.get(pid, (0, 0, False))
+                still = wants and (ran, waited) == old[:2]  # in the queue all the time
+                longest = max(longest, passed if still else (waited - old[1]) / 1e9)
+            self.own += max(0.0, passed - longest)
             self.wall += passed
-            self.last, self.waited = self.last + passed, waited
+            self.last, self.before = self.last + passed, times
         return self.own
 
 

@@ -526,6 +526,29 @@ def test_waiting_for_a_processor_does_not_count():
             process.wait()
 
 
+def test_time_without_any_processor_does_not_count():
+    """The kernel adds up what a process has waited only when it runs again."""
+    one = {min(os.sched_getaffinity(0))}
+
+    def last_of_all():
+        os.sched_setaffinity(0, one)
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+    before = [last_of_all, *[lambda: os.sched_setaffinity(0, one)] * 3]
+    four = [subprocess.Popen([sys.executable, "-S", "-c", SPIN], preexec_fn=f) for f in before]
+    try:
+        time.sleep(1)
+        starved = runner.Clock(lambda: [four[0].pid])
+        for _ in range(40):
+            time.sleep(0.1)
+            starved.look()
+        assert starved.own < 0.5 * starved.wall, (starved.own, starved.wall)
+    finally:
+        for process in four:
+            process.kill()
+            process.wait()
+
+
 def test_a_starved_run_is_repeated_and_never_a_mark(bwrap, monkeypatch):
     tries = []
     real = grade.grade

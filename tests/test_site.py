@@ -575,11 +575,14 @@ def test_a_prediction_keeps_back_what_would_tell_its_result(watched):
 def test_several_guesses_of_one_prediction_are_all_shown(watched):
     page = watched.open(lesson("06"))
     form = page.locator("form.prediction:has([name=my_points])")
-    form.locator("[name=my_best]").fill("frozen")
+    results = page.locator(f".tag_answer-{form.get_attribute('data-number')} .cell_output")
+    assert results.count() == 2, "what gives the answer away waits, too"
+    assert not any(result.is_visible() for result in results.all())
+    form.locator("[name=my_best]").select_option("frozen")
     form.locator("[name=my_points]").fill("99")
     form.locator("[type=submit]").click()
-    result = page.locator(f".tag_answer-{form.get_attribute('data-number')} .cell_output")
-    assert "your guess: frozen, 99 points" in result.inner_text()
+    assert all(result.is_visible() for result in results.all())
+    assert "your guess: frozen, 99 points" in results.last.inner_text()
     watched.clean()
 
 
