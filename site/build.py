@@ -139,6 +139,8 @@ class Pages:
             tags = cell.metadata.setdefault("tags", [])
             cells.append(cell)
             if cell.cell_type == "markdown":
+                if page.startswith("solutions/"):
+                    cell.source = re.sub(r"\A# ", "# Solution: ", cell.source)
                 cell.source = self.markdown(cell.source, page)
                 continue
             if "bootstrap" in tags:  # of use in Colab only
@@ -182,13 +184,16 @@ class Pages:
 
     def prediction(self, code: str, number: int, page: str, output: str) -> str:
         """A form with an input for each name that a prediction cell sets."""
-        fields, taken = [], {""}
-        choices = re.findall(r'"([^"]+)"', " ".join(re.findall(r"#(.*)", code)))
+        fields, taken, comments = [], {""}, re.findall(r"# *(.*)", code)
+        choices = re.findall(r'"([^"]+)"', " ".join(comments))
+        said_already = re.compile(r"change this to|or \"|your guess")  # by the form itself
+        hint = "; ".join(said for said in comments if not said_already.match(said))
         for name, node in assigned(code):
             value = ast.unparse(node).strip("'\"")
             word = isinstance(node, ast.Constant) and isinstance(node.value, str)
             options = sorted({value, *choices}) if word else []
             printed = ",?".join(re.escape(letter) for letter in value)  # 7960 or 7,960
+            printed += "0*" * ("." in value)  # 0.5 or 0.50
             lines = re.findall(rf"([^\n]*?guess[^\n]*?)({printed})", output)
             before, value = next((pair for pair in lines if pair[0] not in taken), ("", value))
             taken.add(before)
@@ -205,7 +210,12 @@ class Pages:
             )
         where = Path(page).stem
         return fragment(
-            "prediction", self.translate, number=str(number), page=where, fields="".join(fields)
+            "prediction",
+            self.translate,
+            number=str(number),
+            page=where,
+            fields="".join(fields),
+            hint=html.escape(self.translate(hint)) if hint else "",
         )
 
 

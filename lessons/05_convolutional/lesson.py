@@ -102,9 +102,8 @@ for layer in encoder:
     if isinstance(layer, nn.MaxPool2d):
         heights.append(x.shape[-1])
 
-guesses = {"heights": my_heights, "parameters": my_parameters}
-found = {"heights": heights, "parameters": count_parameters(encoder[0])}
-pd.DataFrame({"your guess": guesses, "measured": found})
+print(f"your guess: {my_heights} and {my_parameters}")
+print(f"measured: {heights} and {count_parameters(encoder[0])}")
 
 # %% [markdown]
 # The parameters are 16 filters of 1 × 3 × 3, and 16 biases. The third pooling is where
@@ -405,8 +404,9 @@ plots.finish(
 
 # %% [markdown]
 # The dense model does not care, as promised: for it the image never had a shape. The
-# convolutional model has lost everything. After these three short epochs it does no
-# better than the mean image, although 576 numbers pass through its code. Its only
+# convolutional model has lost nearly everything. After these three short epochs it is
+# at the level of the mean image (from another start somewhat below or above it),
+# although 576 numbers pass through its code. Its only
 # assumption, *what is near belongs together*, has been made false. That assumption (an
 # **inductive bias**) is why it gets so far with so few weights, and it is worth exactly
 # as much as it is true of the data.

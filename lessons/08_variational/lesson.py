@@ -356,13 +356,18 @@ pd.DataFrame(rows).round({"sampled": 4, "standard error": 4, "off by (%)": 2})
 #
 # $$
 # \log p(x)=\log\,\mathbb{E}_{z\sim q}\!\left[\frac{p(x\mid z)\,p(z)}{q(z\mid x)}\right]
-# \;\ge\;\mathbb{E}_{z\sim q}\!\left[\log\frac{p(x\mid z)\,p(z)}{q(z\mid x)}\right]
-# =\mathbb{E}_{z\sim q}\big[\log p(x\mid z)\big]
-# -\mathrm{KL}\big(q(z\mid x)\,\|\,p(z)\big).
+# \;\ge\;\mathbb{E}_{z\sim q}\!\left[\log\frac{p(x\mid z)\,p(z)}{q(z\mid x)}\right].
 # $$
 #
 # The inequality is Jensen's: the logarithm of a mean is at least the mean of the
-# logarithms. The right side is the **[ELBO](../GLOSSARY.md)**, the evidence lower
+# logarithms. The right side splits into our two terms,
+#
+# $$
+# \mathbb{E}_{z\sim q}\big[\log p(x\mid z)\big]
+# -\mathrm{KL}\big(q(z\mid x)\,\|\,p(z)\big).
+# $$
+#
+# It is the **[ELBO](../GLOSSARY.md)**, the evidence lower
 # bound. What it lacks is exactly $\mathrm{KL}(q(z\mid x)\,\|\,p(z\mid x))$, the error
 # of the encoder's cloud as a guess at the true one; so whoever raises the ELBO makes
 # images likelier, or the encoder better, or both. One draw of $z$ for each image

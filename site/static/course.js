@@ -201,7 +201,8 @@ function prediction(form) {
   const cell = document.querySelector(`.tag_prediction-${number} .cell_input`);
   const answers = [...document.querySelectorAll(`.tag_answer-${number}`)];
   const own = answers.flatMap((answer) => [...answer.querySelectorAll(".cell_output")]);
-  const outputs = [...own, ...tellsMore(answers.at(-1))];
+  const between = answers.slice(0, -1).flatMap((answer) => textAfter(answer));
+  const outputs = [...own, ...between, ...tellsMore(answers.at(-1))];
   const inputs = [...form.querySelectorAll("input, select")];
   const key = (input) => `course/${page}/${input.name}`;
   const note = form.querySelector("output");
@@ -238,19 +239,30 @@ function prediction(form) {
   }
 }
 
-// What tells a result beside its own cell: the text below it, the next output, which mostly draws
-// it, and the text below that; up to a heading, a moving figure or, with its question, the next form.
+// What tells a result beside its own cell: the text and the outputs below it up to the picture that
+// draws it, and the text below that; up to a heading, a moving figure or, with its question, the
+// next form.
 function tellsMore(cell) {
   const found = [];
   let drawn = false;
   for (let next = cell.nextElementSibling; next; next = next.nextElementSibling) {
     const isCell = next.matches(".cell");
-    if (next.matches("section, .living-place") || (isCell && drawn)) break;
+    const asks = next.matches('[class*="tag_prediction-"]');
+    if (next.matches("section, .living-place") || (isCell && drawn && !asks)) break;
     const output = isCell ? next.querySelector(".cell_output") : next;
     if (output) found.push(output);
-    if (isCell && output) drawn = true;
+    if (isCell && output?.querySelector("img")) drawn = true;
     if (next.matches(".prediction")) break;
   }
+  return found;
+}
+
+// The text between a cell and the next one.
+function textAfter(cell) {
+  const found = [];
+  let next = cell.nextElementSibling;
+  for (; next && !next.matches(".cell, section, .prediction, .living-place"); next = next.nextElementSibling)
+    found.push(next);
   return found;
 }
 
