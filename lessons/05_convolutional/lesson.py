@@ -85,7 +85,7 @@ autoencoder = nn.Sequential(encoder, decoder)
 
 # %% tags=["prediction"]
 my_heights = [14, 7, 4]  # after each pooling: change what you would say differently
-my_parameters = 16 * 3 * 3  # of the first convolution
+my_parameters = 144  # of the first convolution; 16 x 3 x 3, or some more?
 
 # %% [markdown]
 # We send one image through the encoder and write the height down after each pooling.
