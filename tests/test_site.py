@@ -548,7 +548,8 @@ def test_a_prediction_reveals_its_result_and_is_kept_in_this_browser(watched):
     assert result.is_visible() and form.locator("input").input_value() == "42"
     assert not page.locator(".tag_answer-2 .cell_output").is_visible()
     page.locator("form.prediction .show-me").nth(1).click()
-    assert page.locator(".tag_answer-2 .cell_output").first.is_visible()
+    shown = page.locator(".tag_answer-2 .cell_output").first
+    assert shown.is_visible() and "your guess: –" in shown.inner_text()  # nobody guessed
     assert (
         page.evaluate("Object.keys(localStorage).filter(k => k.startsWith('course/')).length") == 1
     )
@@ -569,6 +570,24 @@ def test_a_prediction_keeps_back_what_would_tell_its_result(watched):
         first.locator(f"[name={name}]").select_option("PCA")
     first.locator("[type=submit]").click()
     assert second.is_visible()
+    watched.clean()
+
+
+@pytest.mark.parametrize(
+    ("number", "typed", "printed"),
+    [
+        ("02", {"my_share": "0.65"}, "your guess: 0.65 "),  # the notebook prints 0.50
+        ("05", {"my_heights": "14, 7, 3", "my_parameters": "160"}, "your guess: 14, 7, 3 and 160"),
+    ],
+)
+def test_a_guess_is_printed_as_it_was_typed(watched, number, typed, printed):
+    page = watched.open(lesson(number))
+    form = page.locator(f"form.prediction:has([name={next(iter(typed))}])")
+    for name, value in typed.items():
+        form.locator(f"[name={name}]").fill(value)
+    form.locator("[type=submit]").click()
+    result = page.locator(f".tag_answer-{form.get_attribute('data-number')} .cell_output").last
+    assert printed in " ".join(result.inner_text().split()) + " "
     watched.clean()
 
 

@@ -217,8 +217,11 @@ function prediction(form) {
         if (!texts.has(node)) texts.set(node, node.data);
         node.data = texts.get(node);
         for (const { value, dataset } of [...inputs].reverse()) // the last stands behind the first
-          if (dataset.said && value)
-            node.data = node.data.replace(dataset.said + dataset.value, dataset.said + value);
+          if (dataset.said)
+            node.data = node.data.replace(
+              dataset.said + dataset.value,
+              dataset.said + (value || "–"), // the notebook's guess is nobody's
+            );
       }
     }
     note.textContent = template;
