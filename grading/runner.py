@@ -68,12 +68,14 @@ class Clock:
         """The seconds so far."""
         passed = time.monotonic() - self.last
         if passed >= 0.02:
-            times, longest = self._times(), 0.0
+            times, longest, used = self._times(), 0.0, 0.0
             for pid, (ran, waited, wants) in times.items():
                 old = self.before.get(pid, (0, 0, False))
                 still = wants and (ran, waited) == old[:2]  # in the queue all the time
                 longest = max(longest, passed if still else (waited - old[1]) / 1e9)
-            self.own += max(0.0, passed - longest)
+                used = max(used, (ran - old[0]) / 1e9)
+            # a child that starves does not stop the clock for one that runs
+            self.own += min(passed, max(passed - longest, used))
             self.wall += passed
             self.last, self.before = self.last + passed, times
         return self.own

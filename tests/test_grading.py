@@ -539,10 +539,14 @@ def test_time_without_any_processor_does_not_count():
     try:
         time.sleep(1)
         starved = runner.Clock(lambda: [four[0].pid])
+        with_one_that_runs = runner.Clock(lambda: [four[0].pid, four[1].pid])
         for _ in range(40):
             time.sleep(0.1)
-            starved.look()
+            starved.look(), with_one_that_runs.look()
         assert starved.own < 0.5 * starved.wall, (starved.own, starved.wall)
+        # who starves a child of its own does not stop the clock
+        own, wall = with_one_that_runs.own, with_one_that_runs.wall
+        assert own > 0.2 * wall, (own, wall)
     finally:
         for process in four:
             process.kill()
