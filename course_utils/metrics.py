@@ -153,12 +153,13 @@ class AffineDenoiser:
                 f"corrupted and clean images must be pairs, got {tuple(corrupted.shape)} and "
                 f"{tuple(clean.shape)}"
             )
-        x, y = (images.cpu().flatten(1).double() for images in (corrupted, clean))
-        x_mean, y_mean = x.mean(0), y.mean(0)
-        x = x - x_mean
+        x = corrupted.cpu().flatten(1).double()
+        x_mean = x.mean(0)
+        x = x - x_mean  # centred: then the clean images need not be
         covariance = x.T @ x / len(x) + ridge * torch.eye(x.shape[1], dtype=x.dtype)
-        weight = torch.linalg.solve(covariance, x.T @ (y - y_mean) / len(x))  # (784, 784)
-        self.weight, self.bias = weight.float(), (y_mean - x_mean @ weight).float()
+        y = clean.cpu().flatten(1).double()
+        weight = torch.linalg.solve(covariance, x.T @ y / len(x))  # (784, 784)
+        self.weight, self.bias = weight.float(), (y.mean(0) - x_mean @ weight).float()
 
     def __call__(self, corrupted: Tensor) -> Tensor:
         """Corrupted images (N, 1, 28, 28) -> restored images, same shape."""

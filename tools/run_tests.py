@@ -31,24 +31,29 @@ NBVAL = [
     *[*PYTEST, "--durations=8", "-p", "no:cacheprovider"],
     *["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=1200"],
 ]
-APART = {
-    "lessons in a browser": "tests/test_browser.py",
-    "grading": "tests/test_grading.py",
-    "on a pretended GPU": "tests/test_gpu.py",
-}
-REST = ["tests", *[f"--ignore={path}" for path in APART.values()]]
-TESTS = {  # name -> arguments of `python -m`; the longest first
-    **{name: [*PYTEST, "--durations=8", path] for name, path in APART.items()},
+BROWSER, GRADING, GPU = (f"tests/test_{name}.py" for name in ("browser", "grading", "gpu"))
+REST = ["tests", *[f"--ignore={path}" for path in (BROWSER, GRADING, GPU)]]
+UNITS = [*PYTEST, "--durations=8"]
+TESTS = {  # name -> arguments of `python -m`; the longest first, then none waits at the end alone
+    "lessons in a browser": [*UNITS, BROWSER],
+    "the other tests": [*UNITS, *REST],
+    "grading": [*UNITS, GRADING],
     "solutions": [*NBVAL, "solutions"],
-    "the other tests": [*PYTEST, "--durations=8", *REST],
+    "on a pretended GPU": [*UNITS, GPU],
 }
 ALL = {**TESTS, "notebooks": [*NBVAL, "notebooks"], "claims": [*PYTEST, "lessons"]}
-QUICK = [
-    *["pins", "texts", "builder", "data", "models", "models_conv", "models_variational"],
-    *["corruption", "metrics", "plots", "lessons", "my_course"],
-]
+QUICK = {
+    "files": ["pins", "texts", "builder", "lessons", "my_course"],
+    "package": [
+        *["data", "models", "models_conv", "models_variational"],
+        *["corruption", "metrics", "plots"],
+    ],
+}
 CHECKS = {
-    "quick tests": [*PYTEST, *[f"tests/test_{name}.py" for name in QUICK]],
+    **{
+        f"quick tests, {what}": [*PYTEST, *[f"tests/test_{name}.py" for name in names]]
+        for what, names in QUICK.items()
+    },
     "types": ["mypy"],
     "notebooks as their sources": ["tools.build", "--check"],
     "exercises as their solutions": ["tools.exercises", "--check"],

@@ -1,22 +1,24 @@
-"""Makes lesson 06's tables, course_utils/tables/transfer.csv and transfer_across.csv.
+"""Makes lesson 06's tables in course_utils/tables, transfer and two more.
 
 The code that trains is the lesson's own: its cells with the tag "label-budget".
 
 One row for each method, encoder, number of labels and draw of labels: accuracy on the
 10,000 test images. Rates and epochs were fixed on the validation images of one draw
 (100 and 1,000 labels) and then kept; the test images serve for the table only.
-Encoders: `conv` after six epochs (`conv_short` of the shipped weights), `conv-N` after
-N epochs of the same training; `DAE`, `ResNet`; and two controls of the DAE's shape,
-`copier` (trained without corruption for as many epochs as the DAE, 30) and `random
-layer` (never trained).
+Encoders: `conv` after six epochs (`conv_short` of the shipped weights), `DAE`,
+`ResNet`; and two controls of the DAE's shape, `copier` (trained without corruption for
+as many epochs as the DAE, 30) and `random layer` (never trained).
 
 About an hour on one quiet core, encoders included, which are kept in build/transfer/;
 run again after an interruption and the rows that are there stay.
 
-The second table holds section 8: encoders pre-trained on clothes or digits from three
-random starts, 100 labels of either set, five draws. Half an hour.
+The two more are `epochs`, for section 5 (the seminar's model pre-trained from three
+random starts, seen at seven moments of its hundred epochs, 100 labels, five draws;
+`error` is the autoencoder's on the validation images; two hours), and `across`, for
+section 8 (encoders pre-trained on clothes or digits from three random starts, 100
+labels of either set, five draws; half an hour).
 
-    PYTHONPATH=. python lessons/06_transfer/table.py [across] [FILE]
+    PYTHONPATH=. python lessons/06_transfer/table.py [across | epochs] [FILE]
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import pandas as pd
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -39,7 +42,6 @@ from tools import tables
 NAME, KEYS = "transfer", ["method", "encoder", "labels", "draw"]
 # name of the encoder in the table -> shipped weights
 WEIGHTS = {"conv": "conv_short", "DAE": "dae", "ResNet": "resnet_64"}
-SHIPPED = {**WEIGHTS, "conv-100": "conv"}
 COPIER_EPOCHS = 30  # as many as the DAE
 CONTROLS = ("copier", "random layer")
 WIDE = int(784 * 1.2)  # units of the DAE and of its controls
@@ -51,9 +53,7 @@ ALL = [  # (methods, encoders, labels)
     (("pixels", "PCA"), ("none",), BUDGETS),
     (METHODS, WEIGHTS, BUDGETS),
     (("all at once",), ("conv", "DAE"), [100]),
-    (("frozen", "head first", "all at once"), ("conv-100",), [100]),
     (("frozen",), ("random layer",), [100]),
-    (("frozen", "head first", "all at once"), ("conv-1",), [100]),
     (("frozen",), CONTROLS, [100, 1000]),
     (("two blocks", "head first, one rate", "all at once, slower"), ("conv",), [100]),
 ]
@@ -68,6 +68,12 @@ SCRATCH = itertools.product(SETS, ["from scratch"], ["none"], [0], DRAWS)
 OTHERS = itertools.product(SETS, WAYS, SETS, STARTS, DRAWS)
 ACROSS = [dict(zip(ACROSS_KEYS, run)) for run in itertools.chain(SCRATCH, OTHERS)]
 
+EPOCHS_KEYS = ["start", "epochs", "method", "draw"]
+MOMENTS = (1, 3, 6, 12, 25, 50, 100)
+PROTOCOLS = ("frozen", "head first", "all at once")
+MOMENT_RUNS = itertools.product(STARTS, MOMENTS, PROTOCOLS, DRAWS)
+EPOCH_RUNS = [dict(zip(EPOCHS_KEYS, run)) for run in MOMENT_RUNS]
+
 
 @cache
 def images(split: str, name: str = "FashionMNIST") -> data.ImageSet:
@@ -79,30 +85,52 @@ def pca() -> metrics.PCABaseline:
     return metrics.PCABaseline(images("train").images)
 
 
-def train_encoder(name: str, folder: Path) -> None:
-    """One of the two trained encoders that are not shipped: conv-1 or the copier."""
-    folder.mkdir(parents=True, exist_ok=True)
+FOLDER = tables.ROOT / "build" / "transfer"
+
+
+def copier() -> nn.Module:
+    """The encoder of the DAE's shape that learned to copy."""
     torch.manual_seed(0)
-    copier = name == "copier"
-    model = models.dense_autoencoder(WIDE) if copier else models.conv_autoencoder()
-    fit(model, images("train"), epochs=COPIER_EPOCHS if copier else 1)
-    torch.save(model[0].state_dict(), folder / f"{name}.pt")
+    model, path = models.dense_autoencoder(WIDE), FOLDER / "copier.pt"
+    if not path.exists():
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        fit(model, images("train"), epochs=COPIER_EPOCHS)
+        torch.save(model[0].state_dict(), path)
+    model[0].load_state_dict(torch.load(path, weights_only=True))
+    return model[0]
 
 
 def pretrained_encoder(name: str, draw: int) -> nn.Module:
-    """The encoder of that name; those that nobody trained are new in each draw."""
-    if name in SHIPPED:
-        return pretrained.load(SHIPPED[name])[0]
+    """The encoder of that name; one that nobody trained is new in each draw."""
+    if name in WEIGHTS:
+        return pretrained.load(WEIGHTS[name])[0]
+    if name == "copier":
+        return copier()
     torch.manual_seed(1000 + draw)
-    conv = name.startswith("conv")
-    model = models.conv_autoencoder() if conv else models.dense_autoencoder(WIDE)
-    encoder = model[0]
-    if name != "random layer":
-        folder = tables.ROOT / "build" / "transfer"
-        if not (folder / f"{name}.pt").exists():
-            train_encoder(name, folder)
-        encoder.load_state_dict(torch.load(folder / f"{name}.pt", weights_only=True))
-    return encoder
+    return models.dense_autoencoder(WIDE)[0]
+
+
+@cache
+def seen_at(start: int, epochs: int) -> tuple[nn.Module, float]:
+    """The seminar's encoder after so many epochs from that start, and the autoencoder's
+    validation error at that moment. Trains a hundred epochs where they are not kept."""
+    folder = FOLDER / f"start-{start}"
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def keep(model, history):
+        if len(history) in MOMENTS:
+            torch.save(model[0].state_dict(), folder / f"{len(history)}.pt")
+            history.table().to_csv(folder / "history.csv", index=False)
+
+    torch.manual_seed(start)
+    model, path = models.conv_autoencoder(), folder / f"{epochs}.pt"
+    if not path.exists():
+        kept = {"checkpoint": folder / "all.ckpt", "on_epoch": keep, "seed": start}
+        how = {"epochs": MOMENTS[-1], "validation": images("validation"), **kept}
+        fit(model, images("train"), **how)
+    model[0].load_state_dict(torch.load(path, weights_only=True))
+    history = pd.read_csv(folder / "history.csv").set_index("epoch")
+    return model[0], float(history.validation_loss[epochs])
 
 
 def features(method: str, pictures: torch.Tensor) -> torch.Tensor:
@@ -163,13 +191,25 @@ def measure_across(
     return {"accuracy": round(LESSON["accuracy"](model, images("test", name)), 4)}
 
 
+def measure_epochs(start: int, epochs: int, method: str, draw: int) -> dict[str, float]:
+    labelled = LESSON["draw_labels"](images("train"), 100, draw)
+    encoder, error = seen_at(start, epochs)
+    model = LESSON[method.replace(" ", "_")](labelled, draw, encoder)
+    accuracy = LESSON["accuracy"](model, images("test"))
+    return {"accuracy": round(accuracy, 4), "error": round(error, 6)}
+
+
+FURTHER = {
+    "across": (ACROSS_KEYS, ACROSS, measure_across),
+    "epochs": (EPOCHS_KEYS, EPOCH_RUNS, measure_epochs),
+}
+
+
 def main() -> None:
-    if sys.argv[1:2] == ["across"]:
-        del sys.argv[1]
-        path = tables.target(f"{NAME}_across")
-        tables.fill(path, ACROSS_KEYS, ACROSS, measure_across)
-    else:
-        tables.fill(tables.target(NAME), KEYS, RUNS, measure)
+    which = sys.argv.pop(1) if sys.argv[1:2] and sys.argv[1] in FURTHER else ""
+    keys, runs, measure_one = FURTHER.get(which, (KEYS, RUNS, measure))
+    name = f"{NAME}_{which}" if which else NAME
+    tables.fill(tables.target(name), keys, runs, measure_one)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,7 @@
 # ten classes. The chapter asks what a sweep says about the difference between them.
 # Here you say first what it **will** say, from the spectra alone; then you measure;
 # then you explain where the two part. *Latent sweep 1* should be done: what it taught
-# is used, not asked for again. The picture shows the prediction alone: the measurement,
-# its right half, would give the answer away.
+# is used, not asked for again.
 #
 # | | task | difficulty | minutes | points |
 # |---|---|---|---|---|
@@ -225,7 +224,8 @@ plots.finish(
     fig,
     title=title,
     caption="Left: PCA's error on clean training images against the number of "
-    "components, one line for each data set. Right: empty axes.",
+    "components, one line for each data set. Right: axes still empty, since the "
+    "measurement would give the answer away.",
 )
 
 # %% [markdown]
