@@ -553,9 +553,10 @@ plots.finish(
     title="At 64 numbers the budget decides: the stacked hourglass is "
     f"{above[8]:.0%} above PCA after 8 epochs, {where} after 30",
     caption="Test error of every run at 10 (left) and 64 numbers (right); filled marks "
-    "after 8 epochs, open ones after 30 (dense models only); dotted, PCA. At 10 both "
-    "deep models are far below PCA. At 64 the hourglass falls to PCA's line when "
-    "trained longer, and the cured dense model falls below it.",
+    "after 8 epochs, open ones after 30; dotted, PCA. At 10 both deep models are far "
+    "below PCA. At 64 both lie above it after 8 epochs; trained longer, the hourglass "
+    "falls to PCA's line, the convolutional model below it, and the cured dense model "
+    "stays ahead.",
 )
 
 # %% [markdown]
@@ -563,16 +564,16 @@ plots.finish(
 # PCA and of the cured dense model, after 8 epochs already: they bend, and a bent
 # surface through the data needs fewer coordinates. More epochs only widen the gap.
 # Right, it depends on patience. PCA needs no training; every network here was simply
-# not finished. With 30 epochs the hourglass draws level with PCA, and the cured dense
-# model, which had looked finished, is now clearly ahead of both. Who would say where
-# they stand after 100?
+# not finished. With 30 epochs the hourglass draws level with PCA, the convolutional
+# model passes it, and the cured dense model, which had looked finished, is now clearly
+# ahead of PCA and still of both. Who would say where they stand after 100?
 #
 # > **Pitfall.** A table of models after equally many epochs looks fair and compares how
 # > *fast* they learn. Before you rank them, double the budget; if the order may change,
 # > the table has not answered yet.
 #
-# And convolution? It leads nowhere in this table. What it has is thrift: look at what
-# each model spends.
+# And convolution? It leads in neither panel. What it has is thrift: look at what each
+# model spends.
 
 # %%
 spent = {
@@ -851,10 +852,11 @@ plots.bars(
 
 # %% [markdown]
 # Of the five it has the smallest error, after the same eight epochs. (One training; and
-# section 4's cured dense model was ahead of this after 30 epochs.) It is also the
-# largest of the convolutional models by far, so this is no proof that *residual*
-# connections did it. The pixels are one thing; whether its *code* knows more about
-# clothes is another, and the next lesson asks it.
+# in section 4, after 30 epochs, the cured dense model was ahead of this and the
+# convolutional one level with it.) It is also the largest of the convolutional models
+# by far, so this is no proof that *residual* connections did it. The pixels are one
+# thing; whether its *code* knows more about clothes is another, and the next lesson
+# asks it.
 #
 # <details><summary><b>Check yourself.</b> ResNet contains batch normalisation. What
 # must you do before you use the trained encoder on a single image?</summary>

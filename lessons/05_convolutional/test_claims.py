@@ -127,13 +127,15 @@ def test_code_sizes_table(record):
     assert mean["cured dense", 64, 8] < pca[64]
     assert abs(mean["stacked", 64, 30] / pca[64] - 1) < 0.05  # level
     assert mean["cured dense", 64, 30] < 0.9 * min(pca[64], mean["stacked", 64, 30])
-    for model in (
-        "cured dense",
-        "stacked",
-    ):  # at 10 numbers longer training, too, helps
-        assert mean[model, 10, 30] < mean[model, 10, 8]
-    gap = {n: mean["cured dense", 10, n] - mean["stacked", 10, n] for n in (8, 30)}
-    assert gap[30] > gap[8]
+    at_64 = runs[(runs.k == 64) & (runs.epochs == 30)].groupby("model").test_error
+    assert at_64.max()["cured dense"] < at_64.min()["convolutional"]  # still ahead
+    assert at_64.max()["convolutional"] < 0.95 * pca[64]  # passes PCA
+    resnet = pretrained.card("resnet_64")["test_error"]  # after eight epochs
+    assert at_64.max()["cured dense"] < resnet < at_64.max()["convolutional"]
+    assert abs(at_64.mean()["convolutional"] / resnet - 1) < 0.03  # level with it
+    for model in ("stacked", "convolutional"):  # at 10 numbers the gap only widens
+        gap = {n: mean["cured dense", 10, n] - mean[model, 10, n] for n in (8, 30)}
+        assert gap[30] > gap[8]
     # nine times the numbers change little where the training was short
     assert abs(mean["stacked", 576, 8] / mean["stacked", 64, 8] - 1) < 0.08
     compared = runs[(runs.model != "PCA") & (runs.k != 576)]
