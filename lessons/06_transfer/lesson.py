@@ -615,9 +615,16 @@ change = of_start.loc[100, "frozen"] - of_start.loc[6, "frozen"]  # by start
 verdict = "falls" if change.mean() < 0 else "rises"
 print(f"your guess: {my_long}    measured, frozen, from 6 epochs to 100: {verdict}")
 print("  by start:", ", ".join(f"{points:+.1f}" for points in change), "points")
+
+
+def over_starts(points):
+    """Mean ± deviation over the starts, as text."""
+    return f"{points.mean():+.1f} ± {points.std():.1f}"
+
+
 REUSED = ["frozen", "head first", "all at once"]
-of_protocol = of_start.apply(lambda over: written(over.to_numpy()[:, None])[0], axis=1)
-of_protocol.unstack()[REUSED].add_suffix(", minus scratch")
+of_protocol = of_start.apply(over_starts, axis=1).unstack()
+of_protocol[REUSED].add_suffix(", minus scratch")
 
 # %% [markdown]
 # Above, what pre-training was asked to do; below, what we want it for:
