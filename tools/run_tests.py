@@ -32,10 +32,15 @@ NBVAL = [
     *["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=1200"],
 ]
 BROWSER, GRADING, GPU = (f"tests/test_{name}.py" for name in ("browser", "grading", "gpu"))
-REST = ["tests", *[f"--ignore={path}" for path in (BROWSER, GRADING, GPU)]]
+PROGRAMS = [
+    f"tests/test_{name}.py"
+    for name in ["bench", "resolving", "site", "colab", "toy_lesson", "setup", "html", "address"]
+]
+REST = ["tests", *[f"--ignore={path}" for path in (BROWSER, GRADING, GPU, *PROGRAMS)]]
 UNITS = [*PYTEST, "--durations=8"]
 TESTS = {  # name -> arguments of `python -m`; the longest first, then none waits at the end alone
     "lessons in a browser": [*UNITS, BROWSER],
+    "set-up, site, Colab": [*UNITS, *PROGRAMS],
     "the other tests": [*UNITS, *REST],
     "solutions": [*NBVAL, "solutions"],
     "on a pretended GPU": [*UNITS, GPU],
