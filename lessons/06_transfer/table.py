@@ -128,6 +128,9 @@ def seen_at(start: int, epochs: int) -> tuple[nn.Module, float]:
         kept = {"checkpoint": folder / "all.ckpt", "on_epoch": keep, "seed": start}
         how = {"epochs": MOMENTS[-1], "validation": images("validation"), **kept}
         fit(model, images("train"), **how)
+        if not path.exists():  # killed between a checkpoint and this file
+            kept["checkpoint"].unlink()
+            return seen_at.__wrapped__(start, epochs)
     model[0].load_state_dict(torch.load(path, weights_only=True))
     history = pd.read_csv(folder / "history.csv").set_index("epoch")
     return model[0], float(history.validation_loss[epochs])
