@@ -47,6 +47,7 @@ class Clock:
 
     def __init__(self, pids: Callable[[], Iterable[int]]):
         self.pids, self.own, self.wall, self.last = pids, 0.0, 0.0, time.monotonic()
+        self.loose = 0.0  # counted last without a processor used: may turn out to be waiting
         self.seen: list[int] = []
         self.before = self._times()
 
@@ -74,8 +75,14 @@ class Clock:
                 still = wants and (ran, waited) == old[:2]  # in the queue all the time
                 longest = max(longest, passed if still else (waited - old[1]) / 1e9)
                 used = max(used, (ran - old[0]) / 1e9)
-            # a child that starves does not stop the clock for one that runs
-            self.own += min(passed, max(passed - longest, used))
+            gain = passed - max(longest, 0.0)
+            if gain > used:
+                self.loose = gain - used
+            else:  # a child that starves does not stop the clock for one that runs
+                back = min(used - gain, self.loose)  # it had begun to wait before the last look
+                self.loose -= back
+                gain = min(passed, used) - back
+            self.own += gain
             self.wall += passed
             self.last, self.before = self.last + passed, times
         return self.own

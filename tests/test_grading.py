@@ -540,17 +540,39 @@ def test_time_without_any_processor_does_not_count():
         time.sleep(1)
         starved = runner.Clock(lambda: [four[0].pid])
         with_one_that_runs = runner.Clock(lambda: [four[0].pid, four[1].pid])
+        ran = with_one_that_runs.before[four[1].pid][0]
         for _ in range(40):
             time.sleep(0.1)
             starved.look(), with_one_that_runs.look()
         assert starved.own < 0.5 * starved.wall, (starved.own, starved.wall)
         # who starves a child of its own does not stop the clock
-        own, wall = with_one_that_runs.own, with_one_that_runs.wall
-        assert own > 0.2 * wall, (own, wall)
+        ran = (with_one_that_runs.before[four[1].pid][0] - ran) / 1e9
+        assert with_one_that_runs.own > 0.7 * ran > 0, (with_one_that_runs.own, ran)
     finally:
         for process in four:
             process.kill()
             process.wait()
+
+
+def test_looks_in_the_midst_of_waiting_count_no_more_than_what_ran(monkeypatch):
+    """A process that gets 4 of 60 ms, or 4 of 460, looked at every tenth of a second; the kernel
+    tells what it has waited when it runs again."""
+    for runs, period in [(0.004, 0.060), (0.004, 0.460), (0.020, 0.130)]:
+        now = [0.0]
+        monkeypatch.setattr(runner.time, "monotonic", lambda now=now: now[0])
+
+        def times(self, now=now, runs=runs, period=period):
+            whole, part = divmod(now[0], period)
+            ran = whole * runs + min(part, runs)
+            return {1: (int(ran * 1e9), int(whole * (period - runs) * 1e9), True)}
+
+        monkeypatch.setattr(runner.Clock, "_times", times)
+        clock = runner.Clock(list)
+        for _ in range(600):
+            now[0] += 0.1
+            clock.look()
+        ran = 60 * runs / period
+        assert 0.9 * ran < clock.own < 1.3 * ran + 0.2, (runs, period, clock.own, ran)
 
 
 def test_a_starved_run_is_repeated_and_never_a_mark(bwrap, monkeypatch):
