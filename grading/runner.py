@@ -75,7 +75,7 @@ class Clock:
                 still = wants and (ran, waited) == old[:2]  # in the queue all the time
                 longest = max(longest, passed if still else (waited - old[1]) / 1e9)
                 used = max(used, (ran - old[0]) / 1e9)
-            gain = passed - max(longest, 0.0)
+            gain = passed - longest
             if gain > used:
                 self.loose = gain - used
             else:  # a child that starves does not stop the clock for one that runs
