@@ -25,7 +25,7 @@ lab: setup-lab  ## open JupyterLab on lesson 1 of your own copies, my-course/
 	@$(PY) -m tools.my_course
 	@cd my-course && $(abspath $(PY)) -m jupyter lab --allow-root $(LAB_ARGS) notebooks/01_dense_autoencoder.ipynb
 
-course: setup-all  ## execute every notebook without a window; writes benchmarks/COURSE.md
+course: setup-all  ## execute every notebook without a window; on the full data writes benchmarks/COURSE.md
 	@$(PY) -m tools.course
 
 check: setup-all  ## what needs no training: built files, lint, types, pins, links, the quick tests
@@ -34,7 +34,7 @@ check: setup-all  ## what needs no training: built files, lint, types, pins, lin
 test: setup-all  ## each notebook once and all unit tests, on the full data or else the sample (ALL=1: everything, for more than an hour)
 	@$(PY) -m tools.run_tests $(if $(ALL),all)
 
-claims: setup-all  ## the claims that need longer training; writes lessons/RESULTS.md
+claims: setup-all  ## all claims of the lessons, those that need longer training, too; writes lessons/RESULTS.md
 	@$(PY) -m tools.claims
 
 notebooks: setup-all  ## rebuild the notebooks and solutions whose sources changed (ALL=1: every one)
@@ -61,6 +61,6 @@ weights: setup-all  ## train the shipped weights again
 address: setup-all  ## the repository's own address in all texts: make address URL=https://host/user/repo
 	@$(PY) -m tools.address "$(URL)"
 
-clean:  ## remove the environment and everything that was made
+clean:  ## remove the environment, build/ and caches; my-course/ and grading/work/ stay
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache notebooks/checkpoints
 	find . -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf

@@ -40,8 +40,8 @@ class Checks:
         self._expected = read(FOLDER / f"{exercise}.json")
 
     def __call__(self, name: str, *functions: object) -> None:
-        """Ask a question of the notebook's functions and print what came of each rule. Never
-        raises."""
+        """Ask a question of the notebook's functions and print what came of each rule. What
+        they raise is told, not raised."""
         question = self.questions.get(name)
         if question is None:
             say(f"✗  there is no question {name!r}; there are: {', '.join(self.questions)}")
@@ -77,7 +77,7 @@ class Checks:
         except NotImplementedError:
             say(f"·  {question.name}: not written yet")
             return 0.0
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             say(f"✗  {question.name}: {explain(error)}")
             return 0.0
         wrong = verdicts[0].wrong

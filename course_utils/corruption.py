@@ -5,7 +5,7 @@ A corruptor acts whenever it is called: it has no eval mode that would switch it
 Each takes images float32 (N, 1, 28, 28) in [0, 1] and returns new ones of the same shape, spoiled
 anew at every call; the randomness is torch's own (``torch.manual_seed``), or that of a
 ``generator`` handed in to get the same damage twice. Every strength outside its range raises a
-ValueError when the corruptor is made.
+ValueError when the corruptor is made; a square larger than the images, when it is called.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ from matplotlib.ticker import MaxNLocator
 
 from course_utils.engine.drawing import plain_log, show, wrap
 
-# Okabe and Ito's colours, told apart by colour-blind readers (jfly.uni-koeln.de/color); each model
-# keeps its own in all lessons.
+# Okabe and Ito's colours, told apart by colour-blind readers (jfly.uni-koeln.de/color), and three
+# more; each model keeps its own in all lessons.
 PALETTE = {
     "PCA": "#000000",
     "chapter": "#D55E00",

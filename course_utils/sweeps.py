@@ -64,7 +64,7 @@ def latent_sweep(
             tensors (N, 1, 28, 28).
         together: models of up to this latent dimension, of one data set and seed, are trained side
             by side: each corrupted batch is made once for all of them. The numbers stay the same;
-            small models take half the time.
+            small models take about two thirds of the time.
         store: a folder that keeps each finished run at once. The same call then computes only what
             is missing, and a line says what was loaded. The file's name is a hash of all that
             determines the run, so a changed setting or function finds no old result. A Dask

@@ -291,15 +291,16 @@ def _student(path: PurePosixPath, exercise: str) -> str:
 def _worth_more(found: Found, template: list[dict]) -> tuple:
     """An order in which the file that counts comes last: what can be read, what holds an answer,
     then by name, numbers in it as numbers."""
-    numbers = [int(p) if p.isdecimal() else p for p in re.split(r"(\d{1,9})", found.path.stem)]
+    parts = re.split(r"(\d{1,9})", found.path.stem.casefold())  # every second one is a number
+    name = [int(part) if i % 2 else part for i, part in enumerate(parts)]
     try:
         with assemble.bounded():
             cells = assemble.assemble(template, assemble.read(found.data() or b"")).cells
     except assemble.Unreadable:
-        return False, False, len(found.path.stem), str(numbers)
+        return False, False, name
     stubs = {assemble.info(cell).get("grade_id"): cell["source"] for cell in template}
     answered = any(c.answer and c.source.strip() not in ("", stubs[c.key].strip()) for c in cells)
-    return True, answered, len(found.path.stem), str(numbers)
+    return True, answered, name
 
 
 def collect(source: Path, exercises: dict[str, list[dict]], say=lambda line: None):

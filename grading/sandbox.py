@@ -1,9 +1,10 @@
 """A box for code that nobody has read: bubblewrap around ``runner.py``, with limits, watched from
 outside.
 
-The box sees Python, the course's package and its data, read-only, and where on this machine these
-lie; a small home in memory; no network; no other file of this machine, so neither solutions nor
-marks nor other students' work. All that leaves it is a stream of at most ``stream_bytes``.
+The box sees the system's programs (/usr), Python, the course's package and its data, read-only, and
+where on this machine these lie; a small home in memory; no network; no file of a user, so neither
+solutions nor marks nor other students' work. All that leaves it is a stream of at most
+``stream_bytes``.
 """
 
 from __future__ import annotations

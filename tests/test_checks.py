@@ -101,6 +101,12 @@ def test_an_error_is_told_at_the_line_of_the_notebook(check, capsys):
     assert out.count("✗") == 1 and "(3 points)" in out  # one reason for both rules, said once
 
 
+def test_an_answer_that_leaves_the_program_does_not(check, capsys):
+    check("square", lambda n: exit(3))
+    out = capsys.readouterr().out
+    assert "✗" in out and "SystemExit: 3" in out
+
+
 def test_wrong_calls_get_a_sentence(check, capsys):
     check("cube", abs)
     assert "no question 'cube'; there are: square" in capsys.readouterr().out

@@ -202,12 +202,16 @@ def test_each_trouble_has_its_sentence(colab, repositories, tmp_path, trouble, s
 @pytest.mark.parametrize("kaggle", [False, True])
 def test_outside_colab_and_kaggle_nothing_is_installed(tmp_path, kaggle):
     """Where it is to be installed it fails here, since there is no course at the address."""
-    program = missing((tmp_path / "nowhere").as_uri())
+    address = (tmp_path / "nowhere").as_uri()
+    program = missing(address)
     environment = {**os.environ, **({"KAGGLE_KERNEL_RUN_TYPE": "Batch"} if kaggle else {})}
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert (done.returncode, done.stdout) == (int(kaggle), "")
+    assert (done.returncode, done.stdout) == (1, "")
     assert ("Switch Internet on" in done.stderr) == kaggle
+    assert (
+        f"install it by a new cell with %pip install git+{address} and" in done.stderr
+    ) != kaggle
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: f"{path.parent.name}-{path.stem}")

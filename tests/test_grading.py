@@ -367,6 +367,19 @@ def test_exercise_is_known_by_content(tmp_path):
     assert collect.collect(tmp_path, EXERCISES)[0].exercise == FIRST
 
 
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [("ex", "ex (2)"), ("ex (9)", "ex (10)"), ("ex_final", "ex_v2"), ("A longer name", "z")],
+)
+def test_of_several_files_the_last_by_name_counts(tmp_path, first, last):
+    for name in (f"Ivo/{first}", f"Ivo/{last}", "Ana/ex"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.ipynb").write_bytes(small())
+    notes = {found.student: found.notes for found in collect.collect(tmp_path, EXERCISES)}
+    expected = f"2 files for this exercise: {last}.ipynb counts, {first}.ipynb was not looked at."
+    assert notes == {"Ivo": [expected], "Ana": []}
+
+
 def test_no_spreadsheet_takes_a_name_for_a_formula():
     assert sheets.harmless('=HYPERLINK("http://x")').startswith("'=")
 

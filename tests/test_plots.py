@@ -182,7 +182,22 @@ def test_the_picture_has_few_colours_and_none_is_far_off():
     fig.savefig(drawn, dpi=100, bbox_inches="tight", facecolor="white")
     few = Image.open(io.BytesIO(base64.b64decode(drawing.small(drawn.getvalue()))))
     before, after = (np.asarray(i.convert("RGB"), int) for i in (Image.open(drawn), few))
-    assert len(few.getcolors()) <= 64 and np.abs(before - after).max() <= 40
+    assert len(few.getcolors()) <= 128 and np.abs(before - after).max() <= 40
+
+
+def test_an_image_beside_coloured_points_stays_grey():
+    rng, (fig, (points, image)) = np.random.default_rng(0), plt.subplots(1, 2)
+    for k in range(10):
+        points.scatter(*rng.random((2, 50)), s=8, alpha=0.6, label=str(k))
+    points.legend()
+    image.imshow(rng.random((28, 28)), cmap="gray")
+    drawn = io.BytesIO()
+    fig.savefig(drawn, dpi=80)
+    few = Image.open(io.BytesIO(base64.b64decode(drawing.small(drawn.getvalue()))))
+    before, after = (np.asarray(i.convert("RGB"), int) for i in (Image.open(drawn), few))
+    grey = np.ptp(before, axis=2) == 0
+    assert np.ptp(after[grey], axis=1).max() == 0
+    assert np.abs(before - after)[grey].max() <= 2
 
 
 def test_images_are_drawn_as_they_are():

@@ -4,12 +4,18 @@ package."""
 BOOTSTRAP = """\
 # @title Run this first: in Colab and on Kaggle it fetches the course's package
 # It takes the version that this notebook was made for and changes no package that is
-# already there. Anywhere else it only imports it.
+# already there. Anywhere else it only imports it, or says how to install it.
 import importlib.util, os, shutil, subprocess, sys, tempfile
 
 hosted = "google.colab" in sys.modules or "KAGGLE_KERNEL_RUN_TYPE" in os.environ
-if hosted and not importlib.util.find_spec("course_utils"):
-    course, tag = "{address}", "v{version}"
+present = importlib.util.find_spec("course_utils")
+course, tag = "{address}", "v{version}"
+if not present and not hosted:
+    raise SystemExit(
+        "The course's package is not in this Python: install it by a new cell with "
+        f"%pip install git+{course} and run this one again, or open the notebook in Colab."
+    )
+if not present:
 
     def run(trouble, *command):
         done = subprocess.run(command, capture_output=True, text=True)
@@ -32,11 +38,11 @@ if hosted and not importlib.util.find_spec("course_utils"):
         print(f"The course has no version {tag}: its newest state is taken instead.")
         source = f"git+{course}"
     pip = [sys.executable, "-m", "pip", "--no-color", "--disable-pip-version-check"]
-    with tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False) as present:
-        present.write(run("This Python has no pip.", *pip, "list", "--format=freeze"))
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", delete=False) as there:
+        there.write(run("This Python has no pip.", *pip, "list", "--format=freeze"))
     trouble = "The course's package could not be installed."
-    run(trouble, *pip, "install", "-q", "-c", present.name, source)
-    os.remove(present.name)
+    run(trouble, *pip, "install", "-q", "-c", there.name, source)
+    os.remove(there.name)
     importlib.invalidate_caches()
 
 import course_utils  # before torch: threads that wait then sleep, and slow nothing down"""

@@ -1,6 +1,7 @@
 """Execute every committed notebook as a reader would, and record what it costs: `make course`.
 
-Prints a line for each and writes benchmarks/COURSE.md when all lessons ran and passed: seconds,
+Prints a line for each and, when all lessons ran on the full data and passed, writes
+benchmarks/COURSE.md: seconds,
 seconds of the processor, peak memory of the kernel, and when the first figure was there. The
 executed copies go to build/course.
 """
@@ -23,7 +24,7 @@ from course_utils.data import load_images
 from tools.build import ROOT, execute, targets
 
 DATA = ("FashionMNIST", "MNIST")
-MOST_SECONDS, MOST_GB = 60, 2.0  # of a lesson, on two quiet cores
+GOAL_SECONDS, GOAL_GB = 60, 2.0  # of a lesson, on two quiet cores
 COST = """\
 import json, resource
 own, helpers = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -33,7 +34,7 @@ print(json.dumps([own.ru_utime + own.ru_stime + helpers.ru_utime + helpers.ru_st
 HEAD = """\
 # What the course costs
 
-Made by `make course`, which executes every notebook from start to end: each in a kernel of its
+Made by `make course`, which executes notebooks from start to end: each in a kernel of its
 own, one after the other. *Processor* is the time of all threads and worker processes together,
 *memory* the peak of the largest process, *first figure* the time from the start of the kernel.
 """
@@ -92,18 +93,18 @@ def table(costs: list[Cost]) -> str:
 
 
 def words(costs: list[Cost]) -> str:
-    """What the table says of the limits."""
+    """What the table says of the goals."""
     lessons = [cost for cost in costs if "/" not in cost.name]
     total = sum(cost.seconds for cost in lessons) / 60
     said = [f"The lessons together take {total:.1f} minutes."]
-    slow = [cost.name for cost in lessons if cost.seconds > MOST_SECONDS]
-    large = [cost.name for cost in lessons if cost.memory > MOST_GB]
+    slow = [cost.name for cost in lessons if cost.seconds > GOAL_SECONDS]
+    large = [cost.name for cost in lessons if cost.memory > GOAL_GB]
     if slow:
-        said.append(f"Over the limit of {MOST_SECONDS} seconds a lesson: {', '.join(slow)}.")
+        said.append(f"Above the goal of {GOAL_SECONDS} seconds a lesson: {', '.join(slow)}.")
     if large:
-        said.append(f"Over the limit of {MOST_GB:g} GB a lesson: {', '.join(large)}.")
+        said.append(f"Above the goal of {GOAL_GB:g} GB a lesson: {', '.join(large)}.")
     if not slow and not large:
-        said.append(f"Each stays below {MOST_SECONDS} seconds and {MOST_GB:g} GB.")
+        said.append(f"Each stays below {GOAL_SECONDS} seconds and {GOAL_GB:g} GB.")
     return " ".join(said)
 
 

@@ -308,7 +308,7 @@ def short(value: object) -> str:
     return text if len(text) <= 160 else text[:157] + "…"
 
 
-def explain(error: Exception) -> Wrong:
+def explain(error: BaseException) -> Wrong:
     """An exception in words: where it arose in the notebook, or that what the notebook returned
     cannot be used."""
     if isinstance(error, Wrong):

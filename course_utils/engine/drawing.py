@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -63,11 +64,21 @@ def picture(fig: Figure) -> str:
 
 
 def small(png: bytes) -> str:
-    """A PNG in 64 colours, none far from its own, as base64."""
-    few, image = io.BytesIO(), Image.open(io.BytesIO(png)).convert("RGB")
-    image.quantize(64, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
-        few, "PNG", optimize=True
-    )
+    """A PNG in 64 greys and 64 colours, none far from its own, as base64. The greys are apart, so
+    that a grey image beside coloured points keeps its levels and gets no tint."""
+    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+    coloured = np.ptp(pixels, axis=2) > 4
+    places = np.rint(pixels.mean(axis=2) / 255 * 63).astype(np.uint8)
+    palette = np.rint(np.linspace(0, 255, 64)).astype(np.uint8).repeat(3).tolist()
+    if coloured.any():
+        colours = Image.fromarray(pixels[coloured][None]).quantize(
+            64, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+        )
+        places[coloured] = 64 + np.asarray(colours)[0]
+        palette += (colours.getpalette() or [])[: 3 * 64]
+    few, image = io.BytesIO(), Image.fromarray(places)
+    image.putpalette(palette)
+    image.save(few, "PNG", optimize=True)
     return base64.b64encode(few.getvalue()).decode()
 
 

@@ -13,9 +13,9 @@
 # | 3 | an autoencoder of ten numbers that beats PCA | ••• | 15 | 4 |
 # | 4 | why did it die, why does yours live? (text) | •• | 8 | 3 |
 #
-# Training takes less than a minute in all. Under every task stands a check: run it as
-# often as you like. It says what was expected, what came, and the likely cause. Your
-# marks come from the same questions, asked with other inputs. Where a task sets a
+# Training takes less than a minute in all. Under every task in code stands a check: run
+# it as often as you like. It says what was expected, what came, and the likely cause.
+# Your marks come from the same questions, asked with other inputs. Where a task sets a
 # limit, the check's is a little wider: chance costs no point.
 
 # %% [markdown]

@@ -671,8 +671,8 @@ pd.DataFrame.from_dict(rows, orient="index").round(4)
 my_step = 200  # change this to your own guess, then run on
 
 # %% [markdown]
-# The same seeds replay the same training. This time we stop after 60 steps, and look at
-# all ten units before each of them.
+# The same seeds replay the same training. This time we look at all ten units before
+# each step, and stop soon: the look before step 61 sees what 60 steps have done.
 
 # %%
 model = chapters_autoencoder(0)
@@ -680,7 +680,7 @@ optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 
 fires = []
 torch.manual_seed(0)
-for batch in torch.randperm(len(train)).split(128)[:60]:
+for batch in torch.randperm(len(train)).split(128)[:61]:
     with torch.no_grad():
         fires.append((model[0](train.images) > 0).float().mean(dim=0))
     original_imgs = train.images[batch]
@@ -689,7 +689,7 @@ for batch in torch.randperm(len(train)).split(128)[:60]:
     loss.backward()
     optimizer.step()
 
-fires = torch.stack(fires)  # (60 steps, 10 units)
+fires = torch.stack(fires)  # (after 0 to 60 steps, 10 units)
 is_dead = fires[-1] == 0
 deaths = (fires[:, is_dead] == 0).float().argmax(dim=0)  # the step, for each of them
 first, last = int(deaths.min()), int(deaths.max())
@@ -929,8 +929,9 @@ share_healthy = torch.tensor(shares).mean()
 print(f"pixels repainted by one unit: linear {share_healthy:.0%}, chapter {share:.0%}")
 
 # %% [markdown]
-# About half of the pixels here, too. Broad strokes are the nature of a code as short as
-# this, and no sign of illness; with fewer units they are only somewhat broader.
+# More than half of the pixels here, too. Broad strokes are the nature of a code as
+# short as this, and no sign of illness; with fewer units they are only somewhat
+# broader.
 
 # %% [markdown]
 # All side by side, with PCA as the line to get under:

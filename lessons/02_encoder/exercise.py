@@ -14,9 +14,9 @@
 # | 3 | train the head, and nothing else | •• | 12 | 4 |
 # | 4 | two ways to be deceived (text) | •• | 7 | 3 |
 #
-# Training takes less than a minute in all. Under every task stands a check: run it as
-# often as you like. It says what was expected, what came, and the likely cause. Your
-# marks come from the same questions, asked with other inputs. Where a task sets a
+# Training takes less than a minute in all. Under every task in code stands a check: run
+# it as often as you like. It says what was expected, what came, and the likely cause.
+# Your marks come from the same questions, asked with other inputs. Where a task sets a
 # limit, the check's is a little wider: chance costs no point.
 
 # %% [markdown]
@@ -265,8 +265,8 @@ check("train_head", train_head)
 # ## What you have done
 #
 # You can show that a frozen encoder is frozen, and you know what its code is worth to
-# somebody else. Exercise 3 asks the same suspicion of a denoiser. The last cell asks
-# all questions once more and adds up.
+# somebody else. Exercise 3 is as suspicious of a denoiser. The last cell asks all
+# questions once more and adds up.
 
 # %% tags=["closing"]
 check.all(globals())

@@ -14,9 +14,9 @@
 # | 3 | a denoiser that beats the affine one | •• | 10 | 3 |
 # | 4 | which control would you ask for? (text) | •• | 8 | 3 |
 #
-# Training takes less than a minute in all. Under every task stands a check: run it as
-# often as you like. It says what was expected, what came, and the likely cause. Your
-# marks come from the same questions, asked with other inputs. Where a task sets a
+# Training takes less than a minute in all. Under every task in code stands a check: run
+# it as often as you like. It says what was expected, what came, and the likely cause.
+# Your marks come from the same questions, asked with other inputs. Where a task sets a
 # limit, the check's is a little wider: chance costs no point.
 
 # %% [markdown]
@@ -162,7 +162,7 @@ check("denoising_score", denoising_score)
 #
 # <details><summary>A nudge</summary>
 #
-# The corruption belongs into the loss: the model sees damaged images and is compared
+# The corruption belongs in the loss: the model sees damaged images and is compared
 # with the clean ones.
 # </details>
 # <details><summary>A push</summary>
@@ -192,8 +192,8 @@ def train_denoiser(images, epochs, seed):
 
 
 # %% [markdown]
-# The next cell trains it and shows what it makes of the ten fixed images. It takes
-# about half a minute.
+# The next cell trains it and shows what it makes of ten validation images, one of each
+# class. It takes about half a minute.
 
 # %% tags=["wanted"]
 corruptor = corruption.Masking(0.5)

@@ -88,8 +88,8 @@ plots.image_rows(
 # Survivors are *doubled*. Dropout was invented for hidden layers, where the next layer
 # should receive the same sum on average, so it divides what it keeps by the share that
 # it keeps (Srivastava et al., 2014). For a corruption that is odd but harmless, as long
-# as training and use agree. Remember it; it will come back twice before the lesson
-# ends.
+# as training and use agree. Remember it; it will come back more than once before the
+# lesson ends.
 #
 # Now you: write this layer, with the doubling. `torch.rand_like(images)` gives a number
 # between 0 and 1 for every pixel.
@@ -140,8 +140,9 @@ print(f"{latent_dim} code numbers for {original_imgs[0].numel()} pixels")
 print(f"{parameters:,} parameters")
 
 # %% [markdown]
-# The training loop changes in two lines: the network receives the corrupted pictures,
-# and the loss compares its output with the *originals*.
+# The training loop changes in two lines: the pictures are corrupted, and the network
+# receives what that has left of them. The loss compares its output with the
+# *originals*, as before.
 #
 # ![The denoising autoencoder: an original goes through the corruptor, which darkens
 # half of its pixels; encoder, a code of 940 numbers, wider than the 784 pixels, and
@@ -545,9 +546,9 @@ table.round(3)
 # one ever asked for it. That sounds like knowledge of clothes. But look at the row
 # above: the mean image, which never saw the picture, takes off about as much. The
 # control's code numbers are each read from many pixels, so that a lost one leaves a
-# gap that is merely shallower. It is ahead on the black ground alone, where nothing is
-# to be restored. Of the survivors, which the dropout has doubled, it makes the largest
-# errors of the last three. In the holes those that were fitted to corrupted pictures
+# gap that is merely shallower. Of the last three it is ahead on the black ground alone,
+# where nothing is to be restored; of the survivors, which the dropout has doubled, it
+# makes the largest errors. In the holes those that were fitted to corrupted pictures
 # are far ahead, the formula and, best of all, the DAE. That is what the corruption in
 # training is worth.
 #
@@ -746,10 +747,10 @@ by_kind.round(4).assign(best=best)
 
 # %% [markdown]
 # The last column names the restorer with the smallest error. (On random erasing the
-# first three are close; another start may change their order.) Outside its trade the
-# DAE wins little. Against Gaussian noise and against specks it is beaten by a median
-# filter of nine pixels, and even by the control, which was never taught to repair
-# anything. Why? In the DAE's world *every pixel that is not black is true*, and
+# affine denoiser and the DAE are close; another start may change their order.) Outside
+# its trade the DAE wins little. Against Gaussian noise and against specks it is beaten
+# by a median filter of nine pixels, and even by the control, which was never taught to
+# repair anything. Why? In the DAE's world *every pixel that is not black is true*, and
 # doubled. So a speck on the black ground counts as a piece of cloth, and the ground
 # lights up; and the garment's own pixels, at their plain brightness, count as dark
 # ones, and the garment turns grey.

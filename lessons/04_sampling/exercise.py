@@ -15,10 +15,10 @@
 # | 4 | codes from nowhere | ••• | 12 | 4 |
 # | 5 | better than real? (text) | •• | 8 | 3 |
 #
-# Nothing is trained but a small distribution. Under every task stands a check: run it
-# as often as you like. It says what was expected, what came, and the likely cause. Your
-# marks come from the same questions, asked with other inputs. Where a task sets a
-# limit, the check's is a little wider: chance costs no point.
+# Nothing is trained but a small distribution. Under every task in code stands a check:
+# run it as often as you like. It says what was expected, what came, and the likely
+# cause. Your marks come from the same questions, asked with other inputs. Where a task
+# sets a limit, the check's is a little wider: chance costs no point.
 
 # %% [markdown]
 # ## What you need

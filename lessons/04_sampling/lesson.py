@@ -27,8 +27,7 @@
 # %% [markdown]
 # ## 1. The chapter's samples
 #
-# We train lesson 3's network again, for as many epochs as there, and take both halves
-# in hand.
+# We train lesson 3's network again, and take both halves in hand.
 
 # %%
 import torch
@@ -334,7 +333,8 @@ plots.lines(
     title=f"Up to a strength of {reach:g} samples lie as near to training images as "
     "real pictures do",
     caption="Mean distance of 300 samples to the nearest training image and to their "
-    "own originals. Both lines climb; the dashed level is what real pictures have.",
+    "own originals. Both lines climb; the level, grey and dashed, is what real "
+    "pictures have.",
 )
 
 # %% [markdown]

@@ -14,9 +14,9 @@
 # | 3 | a decoder for a given encoder | ••• | 15 | 4 |
 # | 4 | what is lost on the way? (text) | •• | 7 | 3 |
 #
-# Training takes about a minute in all. Under every task stands a check: run it as often
-# as you like. It says what was expected, what came, and the likely cause. Your marks
-# come from the same questions, asked with other inputs.
+# Training takes about a minute in all. Under every task in code stands a check: run it
+# as often as you like. It says what was expected, what came, and the likely cause. Your
+# marks come from the same questions, asked with other inputs.
 
 # %% [markdown]
 # ## What you need

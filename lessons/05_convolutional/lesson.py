@@ -221,7 +221,7 @@ torch.manual_seed(0)
 autoencoder = models.conv_autoencoder()  # the model above, from the course's package
 saved = "checkpoints/05_conv.ckpt"
 history = fit(autoencoder, train, epochs=2, validation=validation, checkpoint=saved)
-history.table().round(4)
+history.table().drop(columns="seconds").round(4)
 
 # %% [markdown]
 # (After an interruption the same cell goes on where it stopped, thanks to the
@@ -469,11 +469,11 @@ print("the new middle:", small_code[0][-1], small_code[1][0], sep="\n")
 # %% [markdown]
 # Four kinds of code at equal size: PCA; the dense model of lesson 1, cured by a linear
 # code on centred images ("cured dense" in the table); its stacked
-# [hourglass](../GLOSSARY.md) ("stacked"); the convolutional one. Each ran for the
-# same eight epochs with a rate that falls to zero, three times, from different seeds,
-# on the full data. The table is shipped; `table.py` in the lesson's folder made it.
-# Which of the four do you expect to be best at 10 numbers, and will it still be best at
-# 64?
+# [hourglass](../GLOSSARY.md) ("stacked"); the convolutional one. Each network ran for
+# the same eight epochs with a rate that falls to zero, three times, from different
+# seeds, on the full data. The table is shipped; `table.py` in the lesson's folder made
+# it. Which of the four do you expect to be best at 10 numbers, and will it still be
+# best at 64?
 
 # %% tags=["prediction"]
 my_best_at_10 = "convolutional"  # or "PCA", "cured dense", "stacked"

@@ -14,9 +14,9 @@
 # | 4 | better than pixels, by 1.5 points | ••• | 12 | 4 |
 # | 5 | what is wrong with this paper? (text) | •• | 6 | 3 |
 #
-# Training takes less than a minute in all. Under every task stands a check: run it as
-# often as you like. It says what was expected, what came, and the likely cause. Your
-# marks come from the same questions, asked with other inputs. Where a task sets a
+# Training takes less than a minute in all. Under every task in code stands a check: run
+# it as often as you like. It says what was expected, what came, and the likely cause.
+# Your marks come from the same questions, asked with other inputs. Where a task sets a
 # limit, the check's is a little wider: chance costs no point.
 
 # %% [markdown]
@@ -375,8 +375,9 @@ check("few_labels", few_labels)
 # ## What you have done
 #
 # You can prove what was frozen, give every layer its own pace, and say "it helps" with
-# an error beside it. Exercise 7 asks what a linear autoencoder and a map in the plane
-# make of such codes. The last cell asks all questions once more and adds up.
+# an error beside it. Exercise 7 asks whether a linear autoencoder finds PCA's space,
+# and what a map in the plane has kept of the images. The last cell asks all questions
+# once more and adds up.
 
 # %% tags=["closing"]
 check.all(globals())

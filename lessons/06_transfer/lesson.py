@@ -136,10 +136,11 @@ print(f"right on {share:.0%}" if share > 0.5 else f"not yet: right on {share:.0%
 # the first step at one rate. Lower layers kept: two blocks pre-trained, the third and
 # the head new.](layers.svg)
 #
-# The last two rows of the table are ways to **fine-tune**. The autoencoder is the
-# seminar's, from lesson 5; no label was ever seen. The seminar trains it for a hundred
-# epochs. We take it after *six*, which the package ships as `conv_short`. Is that a
-# fair stand-in? Section 5 asks, and the answer is the main result of this lesson.
+# The last two rows of the table are ways to **fine-tune** (the fifth network of the
+# drawing comes in section 7). The autoencoder is the seminar's, from lesson 5; no label
+# was ever seen. The seminar trains it for a hundred epochs. We take it after *six*,
+# which the package ships as `conv_short`. Is that a fair stand-in? Section 5 asks, and
+# the answer is the main result of this lesson.
 
 
 # %% tags=["label-budget"]
@@ -822,14 +823,15 @@ cells = listed.groupby(["encoder", "method", "labels"]).accuracy.agg(per_cent)
 cells.unstack().fillna("")
 
 # %% [markdown]
-# With the seminar's encoder and the denoising one, fine-tuning is worth about three
-# points at a hundred labels, by either protocol, and less at five thousand. **With the
-# ResNet, head first, it is hardly worth anything, and at 5,000 labels the network from
-# scratch is ahead**: there pre-training has stopped paying. A network whose layers suit
-# pictures learns quickly from the labels themselves; what a short pre-training on
-# copying gave it, it can find alone. Look across the panels, too: at a hundred labels
-# the ResNet from scratch does at least as well as the seminar's encoder fine-tuned.
-# Choosing the network well bought as much as pre-training the other one.
+# With the seminar's encoder and the denoising one, fine-tuning is worth three to four
+# points at a hundred labels, whichever the protocol, and head first less at five
+# thousand. **With the ResNet, head first, it is hardly worth anything, and at 5,000
+# labels the network from scratch is ahead**: there pre-training has stopped paying. A
+# network whose layers suit pictures learns quickly from the labels themselves; what a
+# short pre-training on copying gave it, it can find alone. Look across the panels, too:
+# at a hundred labels the ResNet from scratch does at least as well as the seminar's
+# encoder fine-tuned. Choosing the network well bought as much as pre-training the other
+# one.
 #
 # And the one-layer denoising encoder, fine-tuned or merely frozen, is among the best
 # that a hundred labels can buy here.

@@ -457,10 +457,10 @@ def expected_comparison(given):
                 "not divided by the root of the number of draws": float(
                     difference.std()
                 ),
-                "n - 1 belongs into the denominator": float(
+                "n - 1 belongs in the denominator": float(
                     difference.std(correction=0) / len(draws) ** 0.5
                 ),
-                "n - 1 belongs into the denominator; and the root of the number of "
+                "n - 1 belongs in the denominator; and the root of the number of "
                 "draws below it": float(difference.std(correction=0)),
                 "unpaired values: the luck of the draw does not cancel": float(
                     unpaired

@@ -16,9 +16,9 @@
 # | 4 | what has the map kept? | •• | 9 | 3 |
 # | 5 | three sentences from a report (text) | •• | 7 | 3 |
 #
-# The code runs for about a minute in all. Under every task stands a check: run it as
-# often as you like. It says what was expected, what came, and the likely cause. Your
-# marks come from the same questions, asked with other inputs. Where a task sets a
+# The code runs for about a minute in all. Under every task in code stands a check: run
+# it as often as you like. It says what was expected, what came, and the likely cause.
+# Your marks come from the same questions, asked with other inputs. Where a task sets a
 # limit, the check's is a little wider: chance costs no point.
 
 # %% [markdown]

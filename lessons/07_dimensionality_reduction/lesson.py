@@ -257,13 +257,14 @@ ax.plot(mean_path[:, -1], label="smallest", **look)
 ax.set(xlabel="epoch", ylabel="principal angle to PCA (degrees)", ylim=(0, 92))
 ax.legend()
 
-before, after = mean_path[0, 0], mean_path[-1, 0]
+before, after, lowest = mean_path[0, 0], mean_path[-1, 0], mean_path[0].min()
 plots.finish(
     fig,
     title="Gradient descent turns towards PCA's subspace: "
     f"the largest of ten angles falls from {before:.0f}° to {after:.0f}°",
     caption="Principal angles between the linear decoder and PCA's first ten "
-    "components against the epoch. All start near 90 degrees; the larger fall last.",
+    f"components against the epoch. All start at {lowest:.0f}° or more; the larger "
+    "fall last.",
 )
 
 # %% [markdown]
@@ -568,9 +569,9 @@ plots.finish(
     f"after six epochs, beats PCA up to k = {max(won)}, not at {lost}",
     caption="Above: test error against code size, mean over three seeds with one "
     "standard deviation; PCA is cut to [0, 1]. Below: the same divided by PCA's; under "
-    "1 is better. The stacked model gains most at small k and then stops improving; so "
-    "does the convolutional one on the clothes, while on MNIST its gain grows with k. "
-    "The linear code stays near PCA on Fashion-MNIST and "
+    "1 is better. The stacked model gains most at small k and then stops improving. "
+    "The convolutional one goes on improving; its lead over PCA shrinks with k on the "
+    "clothes and grows on MNIST. The linear code stays near PCA on Fashion-MNIST and "
     "falls well below it on MNIST as k grows.",
 )
 
@@ -587,7 +588,7 @@ by_epochs.agg(["mean", "std", "count"]).round(4)
 
 # %% [markdown]
 # It was the epochs, most of all. Trained nearly four times as long, the hourglass comes
-# level with PCA at 64 numbers. The right half of the figure above shows what six epochs
+# level with PCA at 64 numbers. The right half of each panel above shows what six epochs
 # can do, no law about depth; the left half stands, since there the hourglass is ahead
 # already.
 #
@@ -690,9 +691,9 @@ plots.finish(
 )
 
 # %% [markdown]
-# Both answers are right, one on each side of the crossing. (With no component at all
-# the clothes are the harder ones again: they simply vary more.) Do the networks' curves
-# cross, too? From the table, which knows only some sizes:
+# Both answers are right, one on each side of the crossing. (With no component, or
+# one, the clothes are the harder ones again: they simply vary more.) Do the networks'
+# curves cross, too? From the table, which knows only some sizes:
 
 # %%
 rows = {}

@@ -14,9 +14,9 @@
 # | 3 | find the mistake in an ELBO | ••• | 15 | 4 |
 # | 4 | what would have told you? (text) | •• | 8 | 3 |
 #
-# Training takes less than a minute in all. Under every task stands a check: run it as
-# often as you like. It says what was expected, what came, and the likely cause. Your
-# marks come from the same questions, asked with other inputs.
+# Training takes less than a minute in all. Under every task in code stands a check: run
+# it as often as you like. It says what was expected, what came, and the likely cause.
+# Your marks come from the same questions, asked with other inputs.
 
 # %% [markdown]
 # ## What you need

@@ -973,9 +973,10 @@ plots.image_rows(
 # crashed, and the model has stopped encoding: every cloud is N(0, I), whatever the
 # image. The reason is bookkeeping. Averaging divides the first term by 784 and leaves
 # the KL whole, which is the same as a $\beta$ of 784 that nobody asked for. At that
-# price no piece of information about an image is worth its nats. (Two things differ
-# between the rows of the figure, squares and mean. The table below has the squared
-# error *summed*, too: units are active, and garments are drawn. It was the mean.)
+# price no piece of information about an image is worth its nats. (Three things
+# differ between the rows of the figure: squares, the mean, and four epochs instead of
+# eight. The table below has the squared error *summed* after four epochs, too: units
+# are active, and garments are drawn. It was the mean.)
 #
 # > **Pitfall.** Whenever a published $\beta$ looks strange (.00025, say), look for a
 # > mean over pixels in the other term. A $\beta$ has no meaning until the sums and

@@ -17,9 +17,9 @@
 # | 7 | how redundant are the images? | •• | 8 | 2 |
 # | 8 | the answer (text) | ••• | 15 | 6 |
 #
-# Training takes one to five minutes in all. Under every task stands a check: run it as
-# often as you like. It says what was expected, what came, and what the likely cause is.
-# Your marks come from the same questions, asked with other inputs.
+# Training takes one to five minutes in all. Under every task in code stands a check:
+# run it as often as you like. It says what was expected, what came, and what the likely
+# cause is. Your marks come from the same questions, asked with other inputs.
 
 # %% [markdown]
 # ## What you need, and where you are going

@@ -63,7 +63,7 @@ def expected_damage(given):
             "factor": {
                 "the survivors were not divided by 1 - p": 1.0,
                 "divided by p instead of 1 - p": 1 / p,
-                "multiplied with 1 - p instead of divided": 1 - p,
+                "multiplied by 1 - p instead of divided": 1 - p,
             },
         },
     }
@@ -85,7 +85,7 @@ def share_lost(given, answers, expected):
     _about(lost, "share", expected, what)
     lost = {"default": number(answers[1], "share")}
     what = "the share where p is not given"
-    _about(lost, "default", expected, what, "p=0.5 belongs into the function's head")
+    _about(lost, "default", expected, what, "p=0.5 belongs in the function's head")
 
 
 def mean_stays(given, answers, expected):

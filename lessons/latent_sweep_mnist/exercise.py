@@ -16,9 +16,9 @@
 # | 5 | is a difference more than noise? | •• | 8 | 2 |
 # | 6 | where prediction and measurement part (text) | ••• | 20 | 7 |
 #
-# Training takes one to five minutes in all. Under every task stands a check: run it as
-# often as you like. It says what was expected, what came, and what the likely cause is.
-# Your marks come from the same questions, asked with other inputs.
+# Training takes one to five minutes in all. Under every task in code stands a check:
+# run it as often as you like. It says what was expected, what came, and what the likely
+# cause is. Your marks come from the same questions, asked with other inputs.
 
 # %% [markdown]
 # ## What you need
