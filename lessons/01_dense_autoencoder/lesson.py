@@ -671,8 +671,8 @@ pd.DataFrame.from_dict(rows, orient="index").round(4)
 my_step = 200  # change this to your own guess, then run on
 
 # %% [markdown]
-# The same seeds replay the same training. This time we look at all ten units before
-# each step, and stop soon: the look before step 61 sees what 60 steps have done.
+# The same seeds replay the same training. This time we stop after 60 steps, and look at
+# all ten units before each of them.
 
 # %%
 model = chapters_autoencoder(0)
@@ -680,7 +680,7 @@ optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 
 fires = []
 torch.manual_seed(0)
-for batch in torch.randperm(len(train)).split(128)[:61]:
+for batch in torch.randperm(len(train)).split(128)[:60]:
     with torch.no_grad():
         fires.append((model[0](train.images) > 0).float().mean(dim=0))
     original_imgs = train.images[batch]
@@ -689,7 +689,7 @@ for batch in torch.randperm(len(train)).split(128)[:61]:
     loss.backward()
     optimizer.step()
 
-fires = torch.stack(fires)  # (after 0 to 60 steps, 10 units)
+fires = torch.stack(fires)  # (before each of 60 steps, 10 units)
 is_dead = fires[-1] == 0
 deaths = (fires[:, is_dead] == 0).float().argmax(dim=0)  # the step, for each of them
 first, last = int(deaths.min()), int(deaths.max())
@@ -706,7 +706,7 @@ n_died, n_alive = died.shape[1], alive.shape[1]
 
 fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 red, grey = plots.PALETTE["chapter"], plots.PALETTE["baseline"]
-ax.plot(died, color=red, label=f"dead after 60 steps: {n_died} units")
+ax.plot(died, color=red, label=f"dead before the 60th step: {n_died} units")
 ax.plot(alive, "--", color=grey, label=f"alive: {n_alive} units")
 ax.set(xlabel="training step", ylabel="images for which the unit fires (%)")
 handles = {line.get_label(): line for line in ax.lines}  # one entry for each kind
@@ -768,7 +768,8 @@ print(f"0.001 in every weight moves a unit's input by up to {0.001 * brightness:
 print(f"its size before training is {before.abs().median():.2f} (median)")
 print("ten steps move the ten units by", " ".join(f"{m:+.1f}" for m in moved))
 down, gone = int((moved < 0).sum()), int((after <= 0).all(dim=0).sum())
-print(f"units pulled down: {down}; dead after 10 steps: {gone}, after 60: {n_died}")
+print(f"units pulled down: {down}")
+print(f"dead after 10 steps: {gone}, before the 60th: {n_died}")
 
 # %% [markdown]
 # A single step can move a unit as far as its input is large, and for all images
