@@ -47,6 +47,9 @@ class Checks:
             say(f"✗  there is no question {name!r}; there are: {', '.join(self.questions)}")
         elif len(question.names) != len(functions):
             say(f'✗  this check is called as check("{name}", {", ".join(question.names)})')
+        elif not all(map(callable, functions)):
+            say(f'✗  give the function itself, without calling it: check("{name}", '
+                f"{', '.join(question.names)})")  # fmt: skip
         else:
             self._report(question, dict(zip(question.names, functions)))
 

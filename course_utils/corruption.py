@@ -17,10 +17,12 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from course_utils.engine.images import images_of
+
 
 def _check(name: str, value: Any, low: float, high: float) -> None:
     if isinstance(value, bool) or not isinstance(value, Real) or not low <= float(value) <= high:
-        raise ValueError(f"{name} must be a number from {low} to {high}, got {value!r}")
+        raise ValueError(f"{name} must be a number from {low} to {high}, got {value!r:.60}")
 
 
 def _uniform(images: Tensor, generator: Generator | None) -> Tensor:
@@ -37,6 +39,7 @@ class Masking:
         _check("p", self.p, 0, 1)
 
     def __call__(self, images: Tensor, generator: Generator | None = None) -> Tensor:
+        images = images_of(images)
         return images * (_uniform(images, generator) >= self.p)
 
 
@@ -62,6 +65,7 @@ class Gaussian:
         _check("sigma", self.sigma, 0, 10)
 
     def __call__(self, images: Tensor, generator: Generator | None = None) -> Tensor:
+        images = images_of(images)
         noise = torch.randn(images.shape, generator=generator, device=images.device)
         return (images + self.sigma * noise).clamp(0, 1)
 
@@ -76,6 +80,7 @@ class SaltAndPepper:
         _check("p", self.p, 0, 1)
 
     def __call__(self, images: Tensor, generator: Generator | None = None) -> Tensor:
+        images = images_of(images)
         chance = _uniform(images, generator)  # below p/2: black; from p/2 to p: white
         return torch.where(chance < self.p, (chance >= self.p / 2).to(images.dtype), images)
 
@@ -95,6 +100,12 @@ class RandomErasing:
             raise ValueError(f"size must be a whole number of pixels, 0 or more, got {self.size!r}")
 
     def __call__(self, images: Tensor, generator: Generator | None = None) -> Tensor:
+        images = images_of(images)
+        if images.dim() != 4:
+            raise ValueError(
+                f"expected images (N, 1, 28, 28), got shape {tuple(images.shape)}; "
+                "images.unsqueeze(1) adds the channel"
+            )
         height, width = images.shape[-2:]
         if self.size > min(height, width):
             raise ValueError(

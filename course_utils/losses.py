@@ -25,7 +25,14 @@ def denoising(corruptor: Callable[[Tensor], Tensor]) -> Loss:
     """A loss: the model sees ``corruptor(images)`` and is compared with the clean images.
 
     In validation the images are corrupted as well.
+
+    Raises:
+        ValueError: ``corruptor`` is a class or a number.
     """
+    if isinstance(corruptor, (type, int, float)):
+        raise ValueError(
+            f"denoising takes a corruptor that was made, Dropout() for instance, got {corruptor!r}"
+        )
 
     def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         return F.mse_loss(_same_shape(model(corruptor(images)), images), images)
@@ -47,6 +54,11 @@ def elbo(beta: float = 1.0) -> Loss:
     """
 
     def loss(model: Any, images: Tensor, labels: Tensor) -> Tensor:
+        if not hasattr(model[0], "moments"):
+            raise ValueError(
+                "elbo needs an encoder that returns the mean and the log-variance of a code, "
+                "moments(images): variational_autoencoder makes one"
+            )
         mu, log_var = model[0].moments(images)
         code = mu + (log_var / 2).exp() * torch.randn_like(mu)
         reconstructed = _same_shape(model[1](code), images)

@@ -4,26 +4,30 @@ Errors, and the baselines that stand next to every one of them.
 
 Images and models may lie on any device; what is returned lies on the CPU.
 
-Images are float32 (N, 1, 28, 28) in [0, 1]; an error is a mean squared error per pixel, so it has
-no unit: .01 is a tenth of the way from black to white, squared.
+Images are float32 (N, 1, 28, 28) in [0, 1], or an image set that holds them; an error is a mean
+squared error per pixel, so it has no unit: .01 is a tenth of the way from black to white, squared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Integral
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from course_utils.engine.images import images_of
 
 
 def mse(images: Tensor, targets: Tensor) -> float:
     """Mean squared error per pixel, over all pixels of all images. Both (N, 1, 28, 28).
 
     Raises:
-        ValueError: the shapes differ (broadcasting would give a number that means nothing), or
-            there is no image.
+        ValueError: the shapes differ (broadcasting would give a number that means nothing), there
+            is no image, or one of the two is no tensor of floats.
     """
+    images, targets = images_of(images), images_of(targets)
     if images.shape != targets.shape:
         raise ValueError(
             f"mse compares images of one shape, got {tuple(images.shape)} "
@@ -61,6 +65,7 @@ def apply_in_batches(
     What convolutions make of 250 images stays in the processor's cache: it takes two thirds of the
     time that batches of 1,000 take.
     """
+    images = getattr(images, "images", images)
     if not isinstance(function, nn.Module):
         return torch.cat([function(batch).cpu() for batch in images.split(batch_size)])
     weights = next(function.parameters(), images)
@@ -82,6 +87,7 @@ def reconstruction_error(
     ``inputs`` are the images themselves unless given. For a denoising model pass the corrupted
     images: scored on clean ones it has not been tested.
     """
+    images = images_of(images)
     return mse(apply_in_batches(model, images if inputs is None else inputs), images)
 
 
@@ -97,7 +103,7 @@ class PCABaseline:
             PCA,
         )  # here, since it takes a second and most programs need no PCA
 
-        pixels = train_images.cpu().flatten(1).double().numpy()  # (N, 784)
+        pixels = images_of(train_images).cpu().flatten(1).double().numpy()  # (N, 784)
         self._pca = PCA(svd_solver="covariance_eigh").fit(pixels)
         self.mean = torch.from_numpy(self._pca.mean_).float()  # (784,)
         self.components = torch.from_numpy(self._pca.components_).float()  # (784, 784), one a row
@@ -107,13 +113,14 @@ class PCABaseline:
         """Images (N, 1, 28, 28) -> codes (N, k).
 
         Raises:
-            ValueError: there are not so many components.
+            ValueError: there are not so many components, or ``k`` is no whole number.
         """
-        if not 0 <= k <= len(self.components):
+        if not isinstance(k, Integral) or not 0 <= k <= len(self.components):
             raise ValueError(
-                f"k must lie between 0 and the {len(self.components)} components there are, got {k}"
+                f"k must be a whole number from 0 to the {len(self.components)} components there "
+                f"are, got {k!r}"
             )
-        return (images.cpu().flatten(1) - self.mean) @ self.components[:k].T
+        return (images_of(images).cpu().flatten(1).float() - self.mean) @ self.components[:k].T
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes (N, k) -> images (N, 1, 28, 28), not clipped: the error is PCA's own."""
@@ -126,7 +133,7 @@ class PCABaseline:
             clip: cut what is drawn to [0, 1] first, as a sigmoid would; fair beside a network.
         """
         drawn = self.decode(self.encode(images, k))
-        return mse(drawn.clamp(0, 1) if clip else drawn, images.cpu())
+        return mse(drawn.clamp(0, 1) if clip else drawn, images)
 
 
 class AffineDenoiser:
@@ -148,6 +155,7 @@ class AffineDenoiser:
     """
 
     def __init__(self, corrupted: Tensor, clean: Tensor, ridge: float = 1e-4):
+        corrupted, clean = images_of(corrupted), images_of(clean)
         if corrupted.shape != clean.shape:
             raise ValueError(
                 f"corrupted and clean images must be pairs, got {tuple(corrupted.shape)} and "
@@ -163,5 +171,6 @@ class AffineDenoiser:
 
     def __call__(self, corrupted: Tensor) -> Tensor:
         """Corrupted images (N, 1, 28, 28) -> restored images, same shape."""
-        restored = corrupted.cpu().flatten(1) @ self.weight + self.bias
+        corrupted = images_of(corrupted)
+        restored = corrupted.cpu().flatten(1).float() @ self.weight + self.bias
         return restored.clamp(0, 1).reshape(corrupted.shape)

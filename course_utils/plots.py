@@ -12,6 +12,7 @@ picture.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -45,7 +46,7 @@ LEGEND = {"framealpha": 0.85, "edgecolor": "none"}
 def colour(name: str) -> str:
     """The palette's colour for a model's name, by its first matching word; grey if none matches."""
     return next(
-        (value for key, value in PALETTE.items() if key.lower() in name.lower()),
+        (value for key, value in PALETTE.items() if key.lower() in str(name).lower()),
         PALETTE["baseline"],
     )
 
@@ -139,7 +140,7 @@ def loss_curves(
         epochs = range(1, len(history.train_loss) + 1)
         look |= {"markersize": 4, "markevery": max(1, len(epochs) // 15), "linestyle": "-"}
         ax.plot(epochs, history.train_loss, **look, label=f"{name} training".strip())
-        if history.validation_loss:
+        if len(history.validation_loss):
             look |= {"linestyle": "--", "fillstyle": "none"}
             ax.plot(epochs, history.validation_loss, **look, label=f"{name} validation".strip())
     ax.set(xlabel="epoch", ylabel=ylabel)
@@ -172,7 +173,7 @@ def lines(
         if deviation is not None:
             low, high = mean - deviation, mean + deviation
             ax.fill_between(x, low, high, color=colour(name), alpha=0.2, linewidth=0)
-    for (name, value), style in zip((levels or {}).items(), ["--", ":", "-."]):
+    for (name, value), style in zip((levels or {}).items(), cycle(["--", ":", "-."])):
         ax.axhline(value, linestyle=style, color=colour(name), label=name)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     if log_x:
@@ -210,9 +211,9 @@ def sweep_curves(
         dims.update(mean.index)
     for (name, curve), look in zip(curves.items(), looks[len(tables) :]):
         ax.plot(list(dict(curve)), list(dict(curve).values()), **look, markersize=5, label=name)
-    for (name, value), style in zip(levels.items(), ["--", ":"]):
+    for (name, value), style in zip(levels.items(), cycle(["--", ":", "-."])):
         ax.axhline(value, linestyle=style, color=colour(name), label=name)
-    for (name, dim), style in zip((marks or {}).items(), ["-", "--", ":"]):
+    for (name, dim), style in zip((marks or {}).items(), cycle(["-", "--", ":"])):
         ax.axvline(dim, linestyle=style, color="black", linewidth=1, label=f"{name}: {dim}")
     ax.set(xlabel="latent dimension (code units)", ylabel="mean squared error per pixel")
     apart = (dim for dim in sorted(dims) if not dims & set(range(int(dim / 1.3), dim)))
@@ -244,7 +245,7 @@ def bars(
     behind = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
     words = [fmt.format(height) for height in heights]
     ax.bar_label(drawn, words, padding=3, fontsize=9, bbox=behind, zorder=4)
-    ax.set_xticks(range(len(names)), [wrap(name, 13) for name in names])
+    ax.set_xticks(range(len(names)), [wrap(str(name), 13) for name in names])
     if level is not None:
         ax.axhline(level[1], linestyle="--", color=colour(level[0]), label=level[0])
         ax.legend(**LEGEND)
@@ -260,8 +261,15 @@ def unit_activity(active: Sequence[float], title: str, caption: str) -> Figure:
 
     Args:
         active: (latent_dim,), shares in [0, 1]: ``(codes > 0).float().mean(dim=0)``.
+
+    Raises:
+        ValueError: it is not one share in [0, 1] for each unit.
     """
     share = np.sort(np.asarray(active, dtype=float))[::-1]
+    if share.ndim != 1 or not ((share >= 0) & (share <= 1)).all():
+        raise ValueError(
+            "unit_activity takes one share in [0, 1] for each unit, (codes > 0).float().mean(dim=0)"
+        )
     fig, ax = plt.subplots(figsize=(7, 3.5), layout="constrained")
     ax.bar(range(1, len(share) + 1), 100 * share, color=PALETTE["chapter"])
     never = np.nonzero(share == 0)[0] + 1

@@ -25,6 +25,7 @@ from tqdm import tqdm
 from course_utils import metrics
 from course_utils.corruption import Dropout
 from course_utils.data import load_images
+from course_utils.engine import preflight
 from course_utils.engine import store as kept
 from course_utils.engine.identity import printed
 from course_utils.engine.progress import shown
@@ -155,6 +156,9 @@ def latent_sweep(
                 rows += new
                 bar.set_description(f"{len(rows)} of {total} runs", refresh=False)
                 bar.update(sum(map(_cost, new)))
+    failed = [row["error"] for row in rows if row["error"]]
+    if failed:
+        print(f"{len(failed)} of {total} runs failed; the first: {failed[0]}")
     return pd.DataFrame(rows).sort_values(["dataset", "latent_dim", "seed"], ignore_index=True)
 
 
@@ -162,8 +166,16 @@ def summary(table: pd.DataFrame, column: str = "validation_error") -> pd.DataFra
     """One column's mean, deviation over seeds, standard error (deviation / sqrt(runs)) and runs.
 
     One row for each data set and latent dimension; failed runs are left out.
+
+    Raises:
+        ValueError: every run failed, or the table has no such column.
     """
     whole = table[table["error"].fillna("") == ""]
+    if whole.empty and len(table):
+        raise ValueError(f"every run of this sweep failed; the first: {table['error'].iloc[0]}")
+    if column not in table:
+        there = ", ".join(table.columns)
+        raise ValueError(f"the table has no column {column!r}; there are {there}")
     groups = whole.groupby(["dataset", "latent_dim"])[column]
     return groups.agg(
         mean="mean", deviation="std", standard_error="sem", runs="count"
@@ -214,6 +226,8 @@ def _splits(name: str, datasets: Any) -> list[Tensor]:
                 f"{name}: expected image sets or tensors, got a {type(one).__name__}; "
                 "torch.from_numpy and torch.stack make tensors"
             )
+    for split, one in zip(SPLITS, images):
+        preflight.pair(f"{name}, {split}", one, one.dtype)
     return [one.contiguous() for one in images]
 
 

@@ -8,6 +8,7 @@ the picture as it stood at the start.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import is_dataclass
 from typing import Any
 
 import ipywidgets
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from course_utils import plots
 from course_utils.engine import drawing
+from course_utils.engine.images import images_of
 from course_utils.engine.panel import Panel, choice, on_cpu, row, show, slider
 from course_utils.metrics import mse, psnr
 
@@ -29,9 +31,14 @@ def latent_traversal(autoencoder: nn.Sequential, images: Tensor, start: int = 0)
 
     They start at the code of ``images[start]``. Each runs over the values that its unit takes on
     ``images`` (N, 1, 28, 28); a unit that never changes is marked as dead and locked.
+
+    Raises:
+        ValueError: the encoder's codes are no vectors (N, k).
     """
-    images, (encoder, decoder) = images.cpu(), (on_cpu(part) for part in autoencoder)
+    images, (encoder, decoder) = images_of(images).cpu(), (on_cpu(part) for part in autoencoder)
     codes = encoder(images)  # (N, k)
+    if codes.dim() != 2:
+        raise ValueError(f"expected codes (N, k), a slider for each unit, got {tuple(codes.shape)}")
     low, high, code = codes.amin(0), codes.amax(0), codes[start]
     dead = high == low
     reconstructed = decoder(code[None])
@@ -77,9 +84,19 @@ def corrupt_and_restore(
         models: name -> model, the denoising one and its control for instance.
         corruptors: kind -> a function from level in [0, 1] to a corruptor: ``{"dropout":
             Dropout}``.
-    """
 
-    images, models = images.cpu(), {name: on_cpu(model) for name, model in models.items()}
+    Raises:
+        ValueError: a corruptor that was made already: it has its level.
+    """
+    for kind, make in corruptors.items():
+        if is_dataclass(make) and not isinstance(make, type):
+            raise ValueError(
+                f"{kind}: give the class, Dropout and not Dropout(0.5): the slider sets its level"
+            )
+    images, models = (
+        images_of(images).cpu(),
+        {name: on_cpu(model) for name, model in models.items()},
+    )
 
     def draw(image: int, kind: str, level: float) -> tuple[Figure, str]:
         clean = images[image : image + 1]
@@ -103,7 +120,7 @@ def corrupt_and_restore(
 
 def interpolation(autoencoder: nn.Sequential, images: Tensor) -> Panel:
     """Interpolation: from one of ``images`` (N, 1, 28, 28) to another, by code and by pixels."""
-    images, (encoder, decoder) = images.cpu(), (on_cpu(part) for part in autoencoder)
+    images, (encoder, decoder) = images_of(images).cpu(), (on_cpu(part) for part in autoencoder)
 
     def draw(first: int, second: int, way: float) -> tuple[Figure, str]:
         a, b = images[first : first + 1], images[second : second + 1]
@@ -131,8 +148,16 @@ def latent_map(
     """A map of two-dimensional codes (N, 2), coloured by class.
 
     Two sliders move a cross over it, and the decoded image follows.
+
+    Raises:
+        ValueError: the codes are not (N, 2), or there is not one label for each.
     """
-    decoder, codes, labels = on_cpu(decoder), codes.cpu(), labels.cpu()
+    decoder, codes, labels = on_cpu(decoder), codes.detach().cpu(), labels.cpu()
+    if codes.shape != (len(labels), 2):
+        raise ValueError(
+            f"latent_map takes codes (N, 2) and N labels, got {tuple(codes.shape)} and "
+            f"{len(labels)}"
+        )
     low, high, middle = (
         values.tolist() for values in (codes.amin(0), codes.amax(0), codes.mean(0))
     )
@@ -172,7 +197,7 @@ def live_training(images: Tensor) -> Callable[[nn.Module, object], None]:
     Shown are the loss curve and what the model makes of the images (n, 1, 28, 28).
     """
     handles: list[Any] = []  # of the outputs that are on the page
-    images = images.cpu()
+    images = images_of(images).cpu()
 
     def redraw(model: nn.Module, history: Any) -> None:
         nonlocal handles

@@ -112,6 +112,8 @@ def test_wrong_calls_get_a_sentence(check, capsys):
     assert "no question 'cube'; there are: square" in capsys.readouterr().out
     check("square")
     assert 'called as check("square", square)' in capsys.readouterr().out
+    check("square", 9)
+    assert 'without calling it: check("square", square)' in capsys.readouterr().out
 
 
 def test_all_adds_up_and_says_how_to_hand_in(check, capsys):

@@ -99,8 +99,8 @@ def test_pca_is_the_best_linear_code(images):
     assert pca.error(images, 10, clip=True) < pca.error(images, 10)
     assert pca.encode(images, 10).shape == (len(images), 10)
     assert pca.decode(pca.encode(images, 10)).shape == images.shape
-    for k in (-1, len(pca.components) + 1):
-        with pytest.raises(ValueError, match=f"k must lie between 0 and the .* got {k}"):
+    for k in (-1, len(pca.components) + 1, 10.0):
+        with pytest.raises(ValueError, match=f"k must be a whole number from 0 to the .* got {k}"):
             pca.encode(images, k)
 
 

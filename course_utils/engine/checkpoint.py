@@ -167,8 +167,11 @@ def _read(path: Path, settings: dict, epochs: int) -> dict | None:
             stacklevel=6,
         )
         return None
-    state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    if not {"settings", "history"} <= set(state):
+    try:
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception:  # a whole file of another kind
+        state = {}
+    if not isinstance(state, dict) or not {"settings", "history"} <= set(state):
         what = "is no checkpoint of a training"
     elif different := _differences(state["settings"], settings):
         what = f"belongs to a training that differs in {', '.join(different)}"

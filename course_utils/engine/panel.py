@@ -10,11 +10,11 @@ from typing import Any
 
 import ipywidgets
 import numpy as np
-import torch
 from matplotlib.figure import Figure
-from torch import Tensor, nn
+from torch import Tensor
 
 from course_utils.engine.drawing import small
+from course_utils.metrics import apply_in_batches
 
 WIDE = {"description_width": "11em"}
 Draw = Callable[..., tuple[Figure, str]]
@@ -64,10 +64,8 @@ class Panel(ipywidgets.VBox):
 
 
 def on_cpu(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """The same function for images on the CPU, wherever a module's weights lie."""
-    weights = next(function.parameters(), None) if isinstance(function, nn.Module) else None
-    device = torch.device("cpu") if weights is None else weights.device
-    return lambda images: function(images.to(device)).cpu()
+    """The same function for images on the CPU, wherever a module's weights lie; in eval mode."""
+    return lambda images: apply_in_batches(function, images)
 
 
 def row(images: Mapping[str, Tensor]) -> Figure:
@@ -96,7 +94,7 @@ def slider(description: str, low: float, high: float, value: float) -> ipywidget
 
     A key pressed and its opposite lead back to it.
     """
-    step = (high - low) / 50
+    step = (high - low) / 50 or 0.02
     low = value - math.ceil((value - low) / step - 1e-6) * step
     high = value + math.ceil((high - value) / step - 1e-6) * step
     return ipywidgets.FloatSlider(

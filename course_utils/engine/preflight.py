@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from course_utils.engine.noise import own_noise
-from course_utils.losses import Loss
+from course_utils.losses import Loss, classification
 
 
 def pair(name: str, data: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -69,6 +69,16 @@ def pair(name: str, data: Any, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
             "or normalise inside the model"
         )
     return images, labels
+
+
+def need_labels(loss: Any, **given: Any) -> None:
+    """A ValueError where labels are to be learned and images alone were given."""
+    for name, data in given.items():
+        if loss is classification and isinstance(data, Tensor):
+            raise ValueError(
+                f"{name}: classification needs labels, an image set or a pair (images, labels); "
+                "got images alone"
+            )
 
 
 def check_settings(

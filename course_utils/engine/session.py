@@ -53,6 +53,7 @@ class Session:
         progress: bool | None,
     ):
         preflight.check_settings(model, loss, optimizer, schedule, epochs, batch_size, lr, seed)
+        preflight.need_labels(loss, data=data, validation=validation)
         self.model, self.loss, self.history, self.seed = model, loss, history, int(seed)
         self.epochs, self.batch_size, lr = int(epochs), int(batch_size), float(lr)
         weights = next(model.parameters())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -119,13 +120,16 @@ def _made_folder(store: str | Path | None) -> tempfile.TemporaryDirectory:
         Path(store).mkdir(parents=True, exist_ok=True)
         for old in filter(_is_old, Path(store).glob("images-*")):
             try:
+                if {path.name for path in old.iterdir() if path.suffix != ".npy"} != {"lock"}:
+                    continue  # no sweep made it
                 with FileLock(old / "lock", timeout=0):
                     pass
                 shutil.rmtree(old, ignore_errors=True)
             except (Timeout, OSError, NotImplementedError):
                 pass  # in use
         for part in filter(_is_old, Path(store).glob("*.part")):
-            part.unlink(missing_ok=True)
+            if re.search(r"_[0-9a-f]{24}\.\d+\.part$", part.name):  # as `write` names it
+                part.unlink(missing_ok=True)
     return tempfile.TemporaryDirectory("", "images-", store, ignore_cleanup_errors=True)
 
 

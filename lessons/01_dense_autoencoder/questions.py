@@ -71,10 +71,17 @@ def right_units(given, answers, expected):
 
 def none_and_all(given, answers, expected):
     """A healthy code has no dead unit; of a code of zeros every unit is dead."""
+    dark = torch.nonzero((given["healthy"] == 0).all(dim=1)).flatten().tolist()
+    mistakes = {
+        "any instead of all": [0, 1, 2],
+        "you look along an image (dim=1), not along the images (dim=0)": dark,
+    }
+    positions = "not the positions of the dead units"
     what = "the dead units of a code in which each unit is on sometimes"
-    expect(answers[1], "none", {"none": []}, what, likely="any instead of all")
+    right = {"none": [], "mistakes": {"none": mistakes}}
+    expect(answers[1], "none", right, what, likely=positions)
     what = "the dead units of a code of zeros"
-    expect(answers[1], "all", {"all": [0, 1, 2]}, what)
+    expect(answers[1], "all", {"all": [0, 1, 2]}, what, likely=positions)
 
 
 # 2. PCA's error

@@ -188,7 +188,10 @@ def expected_changes(given):
         **changes,
         "mistakes": {
             SMALL: {as_stored: [sorted(names, key=order.index) for names in small]},
-            BUFFERS: {"buffers belong to the state, too": parameters},
+            BUFFERS: {
+                "buffers belong to the state, too": parameters,
+                as_stored: [names[::-1] for names in buffers],
+            },
             CANCEL: {
                 hidden: [[] for _ in cancel],
                 as_stored: [sorted(names, key=order.index) for names in cancel],

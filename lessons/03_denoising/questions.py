@@ -69,9 +69,8 @@ def zeros_and_survivors(given, answers, expected):
     spread = float(share.flatten(1).mean(1).std())
     if spread > 0.05:
         cause = "whole images are lost: one random number for each pixel is needed"
-        raise Wrong(
-            "the share of lost pixels", "much the same in all images", "", cause
-        )
+        what = "the deviation of the share of lost pixels, from image to image"
+        raise Wrong(what, "below 0.05", spread, cause)
     spread = float(share.mean(0).std())
     if spread > 0.06:
         cause = "one mask for all images: its shape must be images.shape"

@@ -142,7 +142,7 @@ check("nearest", nearest)
 #
 # Twelve pictures, all said to be new. Some were made by the chapter's recipe, some are
 # real pictures that were never trained on, and some are training images with a little
-# noise.
+# noise. (Run the next cell without reading it: it tells who is who.)
 
 # %%
 random = torch.Generator().manual_seed(4)
@@ -151,8 +151,8 @@ copied = copied + 0.03 * torch.randn(copied.shape, generator=random)
 real = held_out[torch.randperm(len(held_out), generator=random)[:6]]
 some = encoder(real[:4])
 made = decoder(some * (1 + torch.randn(some.shape, generator=random)))
-boot = known[torch.nonzero(known_labels == 9)[2]].flip(-1)
-suspects = torch.cat([copied, made, real[4:], boot]).clamp(0, 1)
+last = known[torch.nonzero(known_labels == 9)[2]].flip(-1)
+suspects = torch.cat([copied, made, real[4:], last]).clamp(0, 1)
 suspects = suspects[torch.randperm(12, generator=random)]
 
 # %% [markdown]

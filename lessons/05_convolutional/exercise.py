@@ -232,8 +232,8 @@ check("make_decoder", make_decoder)
 # "A transposed convolution is the inverse of the convolution, so the decoder only has
 # to run the encoder backwards." In at most ten sentences: what is right about this
 # sentence and what is wrong? Say what happens to the shape and what to the values, and
-# name one place in an encoder (yours or the lesson's) where two different images give
-# the same output.
+# name one place in an encoder (the one above or the lesson's) where two different
+# images give the same output.
 #
 # *How it is marked.* One point each: the answer tells apart what comes back and what
 # does not, and where the decoder's weights come from; it names a real place where

@@ -264,9 +264,12 @@ def sizes_for_shares(given, answers, expected):
 
 def tied_shares(given, answers, expected):
     """A share that is reached exactly is reached: at least, not more than."""
-    likely = "one too many: 'more than' instead of 'at least'"
+    mistakes = {
+        "one too many: 'more than' instead of 'at least'": [3, 4],
+        "one too few: positions count from 0, components from 1": [1, 2],
+    }
     what = "k for the shares 3/4 and 7/8 of the variances 8, 4, 2, 1, 1, 0, 0, …"
-    expect(answers[1], "k", {"k": [2, 3]}, what, likely=likely)
+    expect(answers[1], "k", {"k": [2, 3], "mistakes": {"k": mistakes}}, what)
 
 
 def given_errors(random):
@@ -323,9 +326,14 @@ def sizes_for_errors(given, answers, expected):
 
 def tied_errors(given, answers, expected):
     """An error that is reached exactly is reached; a large one needs no component."""
-    likely = "'less than' instead of 'at most', or k = 0 was not thought of"
+    mistakes = {
+        "'less than' instead of 'at most'": [3, 4, 0],
+        "k = 0 was not thought of": [2, 3, 1],
+        "one too few: left[0] must be the error of no component": [1, 2, 0],
+    }
     what = "k for two errors that are reached exactly, and for one that the mean image"
-    right = {"k": [2, 3, 0]}
+    right = {"k": [2, 3, 0], "mistakes": {"k": mistakes}}
+    likely = "the error is the sum of all that is left out, over 784"
     expect(answers[1], "k", right, f"{what} undercuts", likely=likely)
 
 
