@@ -679,16 +679,15 @@ def test_a_flipped_bit_is_found_or_harmless(tmp_path):
 
 
 def test_checkpoint_runs_no_code(tmp_path):
-    """A pickle that would run a command is refused by torch's own loader."""
+    """A pickle that would run a command is refused by torch's own loader, and set aside."""
 
     class Attack:
         def __reduce__(self):
             return os.mkdir, (str(tmp_path / "attacked"),)
 
     torch.save({"settings": Attack()}, tmp_path / "a.ckpt")
-    with pytest.raises(Exception, match="[Ww]eights"):
-        training.fit(fresh(), IMAGES, checkpoint=tmp_path / "a.ckpt", epochs=1)
-    assert not (tmp_path / "attacked").exists()
+    training.fit(fresh(), IMAGES, checkpoint=tmp_path / "a.ckpt", epochs=1)
+    assert not (tmp_path / "attacked").exists() and (tmp_path / "a.ckpt.other1").exists()
 
 
 def test_kill_9_at_twenty_random_moments(tmp_path):
