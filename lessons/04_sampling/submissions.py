@@ -243,7 +243,7 @@ return encoded.clamp_(min=0)"""),
         E,
         nearer_than("0.07"),
         partly={COPIES: 2},
-        say="typed in",
+        say="limit",  # where it calls all pale ones copies, that is the cause named
     ),
     Case(
         "wrong 3, only exact copies",
