@@ -193,6 +193,7 @@ def test_an_image_beside_coloured_points_stays_grey():
     image.imshow(rng.random((28, 28)), cmap="gray")
     drawn = io.BytesIO()
     fig.savefig(drawn, dpi=80)
+    plt.close(fig)
     few = Image.open(io.BytesIO(base64.b64decode(drawing.small(drawn.getvalue()))))
     before, after = (np.asarray(i.convert("RGB"), int) for i in (Image.open(drawn), few))
     grey = np.ptp(before, axis=2) == 0
