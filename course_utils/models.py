@@ -22,6 +22,13 @@ def _positive(name: str, value: int) -> int:
     return int(value)
 
 
+def _activation(name: str, given: nn.Module | None) -> nn.Module:
+    if given is not None and not isinstance(given, nn.Module):
+        got = f"the class {given.__name__}" if isinstance(given, type) else repr(given)
+        raise ValueError(f"{name} must be a made module, nn.ReLU() for instance, got {got}")
+    return nn.ReLU() if given is None else given
+
+
 class Encoder(nn.Module):
     """One linear layer and its activation: image (N, 1, 28, 28) -> code (N, latent_dim).
 
@@ -33,7 +40,8 @@ class Encoder(nn.Module):
             stored with the weights.
 
     Raises:
-        ValueError: ``latent_dim`` is not a positive integer, or ``mean_image`` is not one image.
+        ValueError: ``latent_dim`` is not a positive integer, ``mean_image`` is not one image, or
+            ``activation`` is no module.
     """
 
     mean_image: Tensor | None
@@ -50,7 +58,7 @@ class Encoder(nn.Module):
                 f"mean_image must be one image of shape (1, 28, 28), got {tuple(mean_image.shape)}"
             )
         self.linear = nn.Linear(PIXELS, _positive("latent_dim", latent_dim))
-        self.relu = nn.ReLU() if activation is None else activation
+        self.relu = _activation("activation", activation)
         # It moves and is saved with the weights, but is not trained.
         self.register_buffer("mean_image", mean_image)
 
@@ -123,7 +131,7 @@ def conv_autoencoder(latent_dim: int | None = None, last: nn.Module | None = Non
         last: the activation on the pixels; the seminar's ``nn.ReLU()`` unless told otherwise.
 
     Raises:
-        ValueError: ``latent_dim`` is not a positive integer.
+        ValueError: ``latent_dim`` is not a positive integer, or ``last`` is no module.
     """
     # fmt: off
     encoder: list[nn.Module] = [
@@ -134,7 +142,7 @@ def conv_autoencoder(latent_dim: int | None = None, last: nn.Module | None = Non
     decoder: list[nn.Module] = [
         nn.ConvTranspose2d(64, 32, 3, stride=2), nn.ReLU(),  # 3x3 -> 7x7
         nn.ConvTranspose2d(32, 16, 2, stride=2), nn.ReLU(),  # 7x7 -> 14x14
-        nn.ConvTranspose2d(16, 1, 2, stride=2), nn.ReLU() if last is None else last,  # -> 28x28
+        nn.ConvTranspose2d(16, 1, 2, stride=2), _activation("last", last),  # -> 28x28
     ]
     # fmt: on
     if latent_dim is not None:

@@ -116,6 +116,7 @@ def latent_sweep(
         "batch_size": batch_size,
         "lr": lr,
     }
+    store = None if store is None else Path(store).expanduser()
     rows: list[dict[str, Any]] = []
     blocks: list[kept.Block] = []
     for seed, name in itertools.product(seeds, names):
@@ -228,6 +229,11 @@ def _splits(name: str, datasets: Any) -> list[Tensor]:
             )
     for split, one in zip(SPLITS, images):
         preflight.pair(f"{name}, {split}", one, one.dtype)
+        if one.dim() != 4:
+            raise ValueError(
+                f"{name}, {split}: expected images (N, 1, 28, 28), got shape {tuple(one.shape)}; "
+                "images.unsqueeze(1) adds the channel"
+            )
     return [one.contiguous() for one in images]
 
 

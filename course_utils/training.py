@@ -115,7 +115,7 @@ def fit(
     session = Session(
         model, loss, history, data, validation,
         optimizer=optimizer, schedule=schedule, epochs=epochs, batch_size=batch_size, lr=lr,
-        seed=seed, device=device, checkpoint=checkpoint, progress=progress,
+        seed=seed, device=device, checkpoint=checkpoint, progress=progress, on_epoch=on_epoch,
     )  # fmt: skip
     with session:  # all is looked at and placed; afterwards, also after Ctrl-C, it is put back
         images, labels, optimizer = session.images, session.labels, session.optimizer

@@ -46,6 +46,15 @@ SPLITS = (X[:32], X[32:48], X[48:])
             ),
             "t, test: pixels must lie in",
         ),
+        (
+            lambda: sweeps.latent_sweep(
+                dense_autoencoder, 2, 0, {"t": [X[:, 0]] * 3}, epochs=1, progress=False
+            ),
+            r"t, train: expected images .*, got shape \(64, 28, 28\); images.unsqueeze\(1\)",
+        ),
+        (lambda: fit(MODEL, X, epochs=1, on_epoch=1), r"on_epoch\(model, history\).* got 1"),
+        (lambda: dense_autoencoder(2, nn.ReLU), r"activation .* nn.ReLU\(\).*, got the class ReLU"),
+        (lambda: conv_autoencoder(last="relu"), "last must be a made module, .* got 'relu'"),
     ],
 )
 def test_each_mistake_has_its_sentence(call, sentence):
@@ -103,6 +112,19 @@ def test_a_sweep_removes_nothing_that_no_sweep_made(tmp_path):
         dense_autoencoder, 2, 0, {"t": SPLITS}, epochs=1, store=tmp_path, progress=False
     )
     assert all(path.read_text() == "mine" for path in own)
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    fit(dense_autoencoder(4), X, epochs=1, checkpoint="~/model.pt", progress=False)
+    sweeps.latent_sweep(
+        dense_autoencoder, 2, 0, {"t": SPLITS}, epochs=1, store="~/sweep", progress=False
+    )
+    assert (tmp_path / "home/model.pt").exists()
+    assert list((tmp_path / "home/sweep").glob("t_2_0_*.json"))
+    assert not (tmp_path / "~").exists()
 
 
 def test_a_file_of_another_kind_is_set_aside(tmp_path, capsys):

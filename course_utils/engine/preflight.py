@@ -138,6 +138,16 @@ def check_settings(
         )
 
 
+def check_function(on_epoch: Any) -> None:
+    """A ValueError, before any epoch is trained, where there is nothing to call after it."""
+    if on_epoch is not None and not callable(on_epoch):
+        raise ValueError(
+            "on_epoch must be a function on_epoch(model, history), "
+            "lambda model, history: print(history.train_loss[-1]) for instance, "
+            f"got {_kind(on_epoch)}"
+        )
+
+
 def _kind(thing: Any) -> str:
     if isinstance(thing, type):
         return f"the class {thing.__name__}"

@@ -51,8 +51,10 @@ class Session:
         device: Any,
         checkpoint: str | Path | None,
         progress: bool | None,
+        on_epoch: Any,
     ):
         preflight.check_settings(model, loss, optimizer, schedule, epochs, batch_size, lr, seed)
+        preflight.check_function(on_epoch)
         preflight.need_labels(loss, data=data, validation=validation)
         self.model, self.loss, self.history, self.seed = model, loss, history, int(seed)
         self.epochs, self.batch_size, lr = int(epochs), int(batch_size), float(lr)
@@ -64,7 +66,8 @@ class Session:
             self.held_out = preflight.pair("validation", validation, weights.dtype)
         self.threads: Threads | None = None
         self.settings: dict[str, Any] = {}
-        self.given, self.lr, self.schedule, self.checkpoint = optimizer, lr, schedule, checkpoint
+        self.given, self.lr, self.schedule = optimizer, lr, schedule
+        self.checkpoint = Path(checkpoint).expanduser() if checkpoint else None
         self.bar = Progress(progress, epochs, len(self.images))
 
     def __enter__(self) -> Session:
