@@ -108,8 +108,8 @@ def read(data: bytes) -> list[dict]:
         raws = [
             cell
             for sheet in raw["worksheets"]
-            if isinstance(sheet, dict)
-            for cell in sheet.get("cells", [])
+            if isinstance(sheet, dict) and isinstance(sheet.get("cells"), list)
+            for cell in sheet["cells"]
         ]
     if not isinstance(raws, list):
         raise Unreadable("the file is JSON, but not a notebook: it has no cells")

@@ -41,6 +41,7 @@ MOODLE = re.compile(
 CANVAS = re.compile(
     r"^(?P<name>[^_\W\d][^_]*)_(?P<late>LATE_)?(?P<number>\d{2,})_\d{2,}_(?P<rest>.+)$", re.S
 )
+DATE = re.compile(r"_(20\d\d_\d\d?_\d\d?|\d\d?_\d\d?_20\d\d)(?!\d)")
 DEEPEST, OF_A_STUDENT = 3, (2_000, 256 << 20)  # zips in zips; files and bytes read of a zip in one
 APART = timedelta(hours=1)
 DOCUMENTS = {".pdf", ".html", ".htm", ".py", ".txt", ".docx", ".odt", ".zip", ".md", ".json"}
@@ -70,6 +71,7 @@ class Found:
     kept: Path | None = None  # where its bytes lie
     why: str = ""
     time: datetime | None = None  # UTC
+    zipped: bool = False  # out of a zip of the student's own, who wrote every name and time in it
 
     @property
     def notebook(self) -> bool:
@@ -124,17 +126,23 @@ class Reader:
     def __init__(self, folder: Path):
         self.folder, self.files = folder, 0
 
-    def keep(self, path: PurePosixPath, file: BinaryIO, room: int = assemble.LARGEST_FILE) -> Found:
+    def keep(
+        self, path: PurePosixPath, file: BinaryIO, left: list[int] | None = None, claimed: int = 0
+    ) -> Found:
+        """What is read is taken from ``left``, whatever comes of it; a member that ``claimed`` to
+        be too large is not read at all."""
         if path.suffix.lower() not in (".ipynb", ".zip") and path.name != TIME:
             return Found(path)
         self.files += 1
-        limit = min(assemble.LARGEST_FILE, room)
-        kept, size = self.folder / str(self.files), 0
+        left = left or [0, assemble.LARGEST_FILE]
+        limit = min(assemble.LARGEST_FILE, left[1])
+        kept, size = self.folder / str(self.files), claimed if claimed > limit else 0
         with open(kept, "wb") as out:
             while size <= limit and (piece := file.read(1 << 20)):
                 out.write(piece)
                 size += len(piece)
-        if size > limit:  # what a header says of the size is not believed
+                left[1] -= len(piece)
+        if size > limit:  # that a header says less is not believed
             kept.unlink()
             return Found(
                 path,
@@ -161,7 +169,7 @@ class Reader:
                 left[0] -= 1
                 try:
                     with archive.open(info) as member:
-                        found = self.keep(path, member, left[1])
+                        found = self.keep(path, member, left, info.file_size)
                 except (RuntimeError, NotImplementedError, zipfile.BadZipFile, OSError, EOFError):
                     yield Found(path, None, f"{path.name} cannot be unpacked")
                     continue
@@ -169,7 +177,6 @@ class Reader:
                     why = f"{path.name} cannot be unpacked ({type(error).__name__})"
                     yield Found(path, None, why)
                     continue
-                left[1] -= found.kept.stat().st_size if found.kept else 0
                 if depth == 1 and info.date_time > (1981,):  # the zone is taken to be ours
                     with contextlib.suppress(ValueError):
                         found.time = parse_utc(datetime(*info.date_time).astimezone())
@@ -188,7 +195,7 @@ class Reader:
             inner = [Found(found.path, None, f"{found.path.name} is no zip file that can be read")]
         found.kept.unlink()
         for one in inner:
-            one.time = found.time
+            one.time, one.zipped = found.time, True
         yield from inner
 
     def all_of(self, source: Path) -> Iterator[Found]:
@@ -206,16 +213,19 @@ class Reader:
 
 
 def _timed(found: list[Found]) -> list[Found]:
-    """With the times that can be believed; without nbgrader's own files of times."""
+    """With the times that can be believed; without nbgrader's own files of times, of which the
+    outermost counts: one deeper, or in a zip of the student's, is no word of nbgrader's."""
     times = [one.time for one in found if one.time]
     spread = bool(times) and max(times) - min(times) > APART
     said = {}
     for one in found:
-        if one.path.name == TIME and one.kept and not MOODLE.match(str(one.path)):
+        theirs = one.zipped or MOODLE.match(str(one.path))
+        if one.path.name == TIME and one.kept and not theirs:
             with contextlib.suppress(ValueError, OverflowError):
                 said[one.path.parent] = parse_utc(one.data()[:100].decode("utf-8", "replace"))
     for one in found:
-        one.time = said.get(one.path.parent, one.time if spread else None)
+        around = (said[folder] for folder in reversed(one.path.parents) if folder in said)
+        one.time = next(around, one.time if spread else None)
     return [one for one in found if one.path.name != TIME]
 
 
@@ -228,6 +238,11 @@ def _named(path: PurePosixPath, exercises: dict[str, list[dict]]) -> str:
     return max((name for name in exercises if name.lower() in stem), key=len, default="")
 
 
+def _reason(found: Found, error: Exception) -> str:
+    known = isinstance(error, assemble.Unreadable)
+    return f"{found.path.name}: {error if known else f'cannot be read ({type(error).__name__})'}"
+
+
 def _exercise(found: Found, exercises: dict[str, list[dict]]) -> str:
     """By folder, then by file name, then by content."""
     named = _named(found.path, exercises)
@@ -236,10 +251,12 @@ def _exercise(found: Found, exercises: dict[str, list[dict]]) -> str:
     try:
         with assemble.bounded():
             cells = assemble.read(found.data() or b"")
-            keys = {assemble.info(cell).get("grade_id") for cell in cells} - {None}
+            names = [assemble.info(cell).get("grade_id") for cell in cells]
+            keys = {name for name in names if isinstance(name, str)}
             code = [cell["source"] for cell in cells if cell["cell_type"] == "code"]
             defined = set().union(*map(assemble.defined, code), set())
-    except assemble.Unreadable:
+    except Exception as error:  # whatever it is, it is this student's line, nobody else's
+        found.why = found.why or _reason(found, error)
         return ""
     score = {
         name: sum(
@@ -276,14 +293,41 @@ def _unwrapped(found: list[Found], exercises: dict[str, list[dict]], own: str) -
     return found
 
 
-def _student(path: PurePosixPath, exercise: str) -> str:
-    for part in path.parts:
-        if moodle := MOODLE.match(part) or CANVAS.match(part):
-            return f"{clean_name(moodle['name'])} {moodle['number']}"
+def _number(part: str) -> str:
+    """A person's number in a name of Moodle's or Canvas's, "" in any other."""
+    named = MOODLE.match(part) or (CANVAS.match(part) if not DATE.search(part) else None)
+    return named["number"] if named else ""
+
+
+def _side_by_side(found: list[Found], exercises: dict[str, list[dict]]) -> list[Found]:
+    """Without the folders and zips that are each a platform's download: names of several people
+    lie in it."""
+    people: dict[str, set[str]] = {}
+    for one in found:
+        top, inner = (*one.path.parts, "")[:2]
+        if not (MOODLE.match(top) or CANVAS.match(top) or top in exercises):
+            people.setdefault(top, set()).add(_number(inner))
+    for one in found:
+        top, inner = (*one.path.parts, "")[:2]
+        if _number(inner) and len(people.get(top, set()) - {""}) > 1:
+            one.path = PurePosixPath(*one.path.parts[1:])
+    return found
+
+
+def _whose(path: PurePosixPath, exercise: str) -> tuple[str, bool]:
+    """The one part of a path that names its student, and whether it is a folder. What lies in it
+    the student named: a date in that looks like Canvas's numbers."""
     skipped = (exercise, "..", ".", "/", *WRAPPERS)
     folders = [part for part in path.parts[:-1] if part not in skipped]
-    if folders:
-        return clean_name(folders[0].removesuffix(".zip"))
+    return (folders or [path.name])[0], bool(folders)
+
+
+def _student(path: PurePosixPath, exercise: str) -> str:
+    part, folder = _whose(path, exercise)
+    if named := MOODLE.match(part) or CANVAS.match(part):
+        return f"{clean_name(named['name'])} {named['number']}"
+    if folder:
+        return clean_name(part.removesuffix(".zip"))
     stem = re.sub(re.escape(exercise), "", path.stem) if exercise else path.stem
     return clean_name(stem.strip(" _-.")) if stem.strip(" _-.") else clean_name(path.stem)
 
@@ -296,7 +340,7 @@ def _worth_more(found: Found, template: list[dict]) -> tuple:
     try:
         with assemble.bounded():
             cells = assemble.assemble(template, assemble.read(found.data() or b"")).cells
-    except assemble.Unreadable:
+    except Exception:  # grading says why
         return False, False, name
     stubs = {assemble.info(cell).get("grade_id"): cell["source"] for cell in template}
     answered = any(c.answer and c.source.strip() not in ("", stubs[c.key].strip()) for c in cells)
@@ -321,7 +365,7 @@ def each(source: Path, exercises: dict[str, list[dict]], say=print) -> Iterator[
             found = _timed(list(Reader(Path(folder)).all_of(source)))
         except (zipfile.BadZipFile, NotImplementedError):
             raise NothingFound(f"{source} is no zip file that can be read") from None
-        found = _unwrapped(found, exercises, source.stem)
+        found = _side_by_side(_unwrapped(found, exercises, source.stem), exercises)
         flat = any(one.notebook and len(one.path.parts) == 1 for one in found)
         theirs: dict[str, dict[str, list[Found]]] = {}
         for one in found:
@@ -337,7 +381,7 @@ def each(source: Path, exercises: dict[str, list[dict]], say=print) -> Iterator[
 
 
 def submission(student: str, exercise: str, found: Found, *rest) -> Submission:
-    canvas = next(filter(None, map(CANVAS.match, found.path.parts)), None)
+    canvas = CANVAS.match(_whose(found.path, exercise)[0])
     time = found.time.isoformat(" ", "seconds") if found.time else ""
     late = bool(canvas["late"]) if canvas else None
     return Submission(student, exercise, str(found.path), *rest, time=time, late=late)

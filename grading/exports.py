@@ -71,7 +71,8 @@ def moodle_worksheet(source: Path, target: Path, all_totals: list[Total]) -> str
         return len(cells) == 1 and bool(re.fullmatch(r"\d+([.,]\d+)?", next(iter(cells))))
 
     identifier = next((i for i in range(len(header)) if ends_in_number(i)), None)
-    most = next((i for i in range(2, len(header)) if constant(i)), None)
+    # the last of such columns: where all marks are equal, the one before it is constant, too
+    most = next((i for i in range(len(header) - 1, 1, -1) if constant(i)), None)
     if identifier is None or most is None:
         raise sheets.Unusable(
             f"{source.name} does not look like Moodle's grading worksheet: a column of identifiers "

@@ -100,10 +100,14 @@ def begun(box: sandbox.Box, question: Question, seed: int, seconds: float, **sta
     Raises:
         Wrong: the student's code failed.
         TimeoutError: no answer in time.
-        sandbox.BoxEnded: the box is gone.
+        sandbox.BoxEnded: the box is gone, or all of it took too long.
     """
+    # an honest box keeps all steps together to ``seconds`` by itself
+    in_all = 2 * seconds + 15
+    in_time = box.within(in_all, f"a question took more than {in_all:.0f} s in all")
 
     def reply() -> dict:
+        in_time()
         message = box.receive(seconds + 15)
         if message["kind"] == "late":
             raise TimeoutError(f"no answer within {seconds:.0f} s")
@@ -117,7 +121,7 @@ def begun(box: sandbox.Box, question: Question, seed: int, seconds: float, **sta
     def ask_one(function, asked: dict) -> dict:
         if ended:
             raise Wrong("your code ended the process")
-        box.send({"ask": function.__name__, "given": judging.pack(asked)})
+        box.send({"ask": function.__name__, "given": judging.pack(asked)}, in_time)
         message = reply()
         if message["kind"] in ("answer", "failed"):
             if until("asked", "ended")["kind"] == "ended":
@@ -131,14 +135,14 @@ def begun(box: sandbox.Box, question: Question, seed: int, seconds: float, **sta
     ended: list[bool] = []
     apart = question.apart and "state" not in start
     about = {"source": judging.source_of(question), "seed": seed, "seconds": seconds}
-    box.send({**about, "apart": apart, **start})
+    box.send({**about, "apart": apart, **start}, in_time)
     if (message := reply())["kind"] != "prepared":
         if message["kind"] != "ended":
             until("ended")
         raise Wrong(str(message.get("text") or "your code ended the process")[:TOLD])
     yield str(message.get("state")), ask_one
     if not ended:
-        box.send({"done": True})
+        box.send({"done": True}, in_time)
         until("ended")
 
 
@@ -467,9 +471,12 @@ def what_is_there(
         results[key] = result
     for student in marks.class_list():
         for name in {exercise for _, exercise in results if exercise}:
-            if not any(collect.is_on(who, student) for who, what in results if what in (name, "")):
-                missing = Result(student, name, "missing", notes=["Nothing was handed in."])
-                results[student, name] = missing
+            theirs = {what for who, what in results if collect.is_on(who, student)}
+            if name not in theirs:
+                told = "Nothing was handed in."
+                if "" in theirs:
+                    told = "Nothing was handed in that can be told to be of this exercise."
+                results[student, name] = Result(student, name, "missing", notes=[told])
     return results, todo
 
 
@@ -507,9 +514,11 @@ def run(
         )
         if todo:
             # from here on no old mark stands in any table or on any page
+            report.read_texts(out, marks, exercises)  # what was typed since, too
             report.write_all(out, results, exercises, marks, picture=False)
             how = work.secret, bwrap, limits
             _grade_all(work, marks, exercises, results, todo, how, check_grader, say)
+        report.read_texts(out, marks, exercises)  # a teacher may mark while grading runs
         report.write_all(out, results, exercises, marks, models=models)
         for line in marks.said:
             say(line)

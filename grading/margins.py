@@ -67,12 +67,9 @@ def main() -> None:
             for seed in range(options.seeds):
                 given, expected = grade.inputs(case.exercise, question.name, f"margin {seed}")
                 given = copy.deepcopy(given)  # some change what they are given
-                try:
-                    answers = asking.put_here(question, given, student, seed)
-                    found = asking.judge(question, given, answers, expected)
-                    points = sum(verdict.points for verdict in found)
-                except NotImplementedError:
-                    points, found = 0.0, []
+                answers = asking.put_here(question, given, student, seed)
+                found = asking.judge(question, given, answers, expected)
+                points = sum(verdict.points for verdict in found)
                 verdicts += 1
                 if points != wanted(case, question):
                     why = "; ".join(str(verdict.wrong) for verdict in found if verdict.wrong)

@@ -227,6 +227,7 @@ class Marks:
         grades, comments = self._rows(result.student, result.exercise)
         code = "".join(cell["source"] for cell in result.cells if cell["kind"] == "code")
         words = {cell["key"]: cell["source"] for cell in result.cells if cell["manual"]}
+        own = {cell["key"]: cell["source"] for cell in result.cells if cell["answer"]}
         self.harvest(result.student, result.exercise)
         with self.saved():
             for key, grade in grades.items():
@@ -235,6 +236,9 @@ class Marks:
                 self._place(who, grade, comments.get(key), answer)
                 grade.auto_score = result.points.get(key)
                 grade.needs_manual_grade = grade.auto_score is None and grade.manual_score is None
+            for key in comments.keys() - grades.keys():  # a comment on code was made on this code
+                who = {"student": result.student, "exercise": result.exercise, "question": key}
+                self._place(who, None, comments[key], own.get(key, ""))
             before = ""
             for cell in template:  # a reason stands at the answer above its check
                 about = info(cell)
@@ -249,13 +253,17 @@ class Marks:
         old = self.sql(f"select digest from answer where {HERE}", **who).scalar()
         if old == new:
             return
+        if grade is None and old is None and comment.manual_comment:
+            self._keep(who, new, comment=comment.manual_comment)  # of this code, as far as is known
         kept = self.sql(
             f"select points, extra, comment from hand_mark where {HERE} and digest=:digest",
             **who,
             digest=new,
         ).first()
-        lost = in_words(grade.manual_score, (comment.manual_comment or "") if comment else "")
-        grade.manual_score, grade.extra_credit = (kept[0], kept[1]) if kept else (None, None)
+        said = (comment.manual_comment or "") if comment else ""
+        lost = in_words(grade.manual_score if grade else None, said)
+        if grade:
+            grade.manual_score, grade.extra_credit = (kept[0], kept[1]) if kept else (None, None)
         if comment:
             comment.manual_comment = (kept[2] if kept else None) or None
         if lost and not kept:
@@ -281,16 +289,16 @@ class Marks:
                 for question, mark in marks.items():
                     if mark.manual is None and mark.extra is None and not mark.comment:
                         continue
-                    self.sql(
-                        "insert or replace into hand_mark values "
-                        "(:student, :exercise, :question, :digest, :points, :extra, :comment)",
-                        **dict(zip(("student", "exercise"), key)),
-                        question=question,
-                        digest=digests.get((*key, question), ""),
-                        points=mark.manual,
-                        extra=mark.extra,
-                        comment=mark.comment,
-                    )
+                    who = dict(zip(("student", "exercise", "question"), (*key, question)))
+                    digest = digests.get((*key, question), "")
+                    self._keep(who, digest, mark.manual, mark.extra, mark.comment)
+
+    def _keep(self, who: dict, digest: str, points=None, extra=None, comment="") -> None:
+        self.sql(
+            "insert or replace into hand_mark values "
+            "(:student, :exercise, :question, :digest, :points, :extra, :comment)",
+            **{**who, "digest": digest, "points": points, "extra": extra, "comment": comment},
+        )
 
     def mark_by_hand(
         self, student: str, exercise: str, question: str, points: float | None, comment: str
@@ -303,6 +311,9 @@ class Marks:
             grade.needs_manual_grade = points is None and grade.auto_score is None
             if question in comments:
                 comments[question].manual_comment = comment or None
+            here = {"student": student, "exercise": exercise, "question": question}
+            this = f"select digest from answer where {HERE}"  # what is taken back does not return
+            self.sql(f"delete from hand_mark where {HERE} and digest=({this})", **here)
         self.harvest(student, exercise)
 
     def read(self, student: str = "", exercise: str = "") -> dict[tuple[str, str], dict[str, Mark]]:

@@ -266,12 +266,12 @@ def read_texts(folder: Path, marks: Marks, exercises: dict) -> None:
             if (value, words) != (mark.manual, mark.comment):
                 given[student, exercise, question] = value, words
         if strange:
-            aside = path.with_name(f"{path.stem} kept{path.suffix}")
+            aside, data = path.with_name(f"{path.stem} kept{path.suffix}"), path.read_bytes()
             number = 1
-            while aside.exists():
+            while aside.exists() and aside.read_bytes() != data:
                 number += 1
                 aside = path.with_name(f"{path.stem} kept {number}{path.suffix}")
-            aside.write_bytes(path.read_bytes())
+            aside.write_bytes(data)
             marks.said.append(
                 f"{path.name}: {strange} lines with a mark or comment belong to no answer that is "
                 f"there now (changed since, or another table); the sheet is kept as {aside.name}."

@@ -59,8 +59,8 @@ class Clock:
             try:
                 with open(f"/proc/{pid}/schedstat") as file:
                     ran, waited = map(int, file.read().split()[:2])
-                with open(f"/proc/{pid}/stat") as file:
-                    found[pid] = ran, waited, file.read().rpartition(")")[2].split()[0] == "R"
+                with open(f"/proc/{pid}/stat", "rb") as file:  # any bytes may be its name
+                    found[pid] = ran, waited, file.read().rpartition(b")")[2].split()[0] == b"R"
             except (OSError, ValueError, IndexError):
                 pass
         return found

@@ -23,6 +23,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -168,10 +169,16 @@ class Box:
                 self.process = self.warm.process
             else:
                 self.process = _start(bwrap, scratch, stdin=into, stdout=out)
+            self.clock = Clock(self.pids)
+        except BaseException:
+            os.close(self.to)
+            os.close(self.back)
+            if self.warm:
+                self.warm.stop()
+            raise
         finally:
             os.close(into)
             os.close(out)
-        self.clock = Clock(self.pids)
 
     def pids(self) -> list[int]:
         """What runs for this submission."""
@@ -188,9 +195,23 @@ class Box:
             "CORE": 0,
         }
 
-    def send(self, message: dict) -> None:
+    def within(self, seconds: float, why: str) -> Callable[[], None]:
+        """A function that raises BoxEnded once ``seconds`` are over from now on."""
+        end, wall = self.clock.look() + seconds, self.clock.wall + seconds * self.limits.starved
+
+        def check() -> None:
+            if self.clock.look() > end:
+                raise BoxEnded("timed out", why)
+            if self.clock.wall > wall:
+                raise BoxEnded("starved", "this machine was too busy to run the notebook")
+
+        return check
+
+    def send(self, message: dict, check: Callable[[], None] = lambda: None) -> None:
+        """Send a message. Where nobody reads it, that waits until ``check`` raises."""
         data = memoryview(json.dumps(message).encode() + b"\n")
         while data:
+            check()
             _, ready, _ = select.select([], [self.to], [], 0.1)
             self._watch()
             if ready:
@@ -211,7 +232,7 @@ class Box:
                 processor to run on, too much memory, too many processes, too much output, or the
                 process is gone.
         """
-        limit, wall = self.clock.look() + seconds, self.clock.wall + seconds * self.limits.starved
+        check = self.within(seconds, f"no word from the notebook's process for {seconds:.0f} s")
         while True:
             if (end := self.buffer.find(b"\n", self.searched)) >= 0:
                 line = bytes(self.buffer[:end])
@@ -234,12 +255,7 @@ class Box:
                 self.buffer += piece
                 if self.received > self.limits.stream_bytes:
                     raise BoxEnded("crashed", "the notebook's process sent too much")
-            if self.clock.look() > limit:
-                raise BoxEnded(
-                    "timed out", f"no word from the notebook's process for {seconds:.0f} s"
-                )
-            if self.clock.wall > wall:
-                raise BoxEnded("starved", "this machine was too busy to run the notebook")
+            check()
             self._watch()
 
     def _watch(self) -> None:
@@ -359,12 +375,15 @@ class Warm:
 
     @classmethod
     def get(cls, bwrap: str) -> Warm | None:
+        if cls.one and cls.one.gone():
+            cls.one.stop()
         if cls.one is None and not cls.refused:
+            cls.refused = True  # one that dies while it is tried out gets no successor
             try:
                 cls.one = cls(bwrap)
                 cls.one.try_out(bwrap)
+                cls.refused = cls.one is None
             except (OSError, NoSandbox, BoxEnded, subprocess.SubprocessError):
-                cls.refused = True
                 if cls.one:
                     cls.one.stop()
         return cls.one
@@ -377,18 +396,33 @@ class Warm:
                 if box.receive(self.patience)["kind"] != kind:
                     raise NoSandbox("the box answers wrongly")
 
+    def gone(self) -> bool:
+        """Between two submissions: it has died since the last one. It says nothing there."""
+        return self.process.poll() is not None or bool(select.select([self.control], [], [], 0)[0])
+
     def start(self, into: int, out: int) -> None:
-        socket.send_fds(self.control, [b"0"], [into, out])
+        try:
+            socket.send_fds(self.control, [b"0"], [into, out])
+        except OSError as error:  # it has died just now; another try gets a new one
+            raise BoxEnded("starved", "the box ended before its time") from error
 
     def end(self, pids) -> None:
         """Kill what runs, and wait until all of it is gone and the box is ready for another one;
         else give the box up."""
+        ready = False
+        try:
+            ready = self._emptied(pids)
+        finally:
+            if not ready:
+                self.stop()
+
+    def _emptied(self, pids) -> bool:
         self.control.settimeout(0.05)
         ready = False
         for _ in range(400):
             left = pids()
             if ready and not left:
-                return
+                return True
             kill(left)
             if ready:
                 time.sleep(0.05)  # what is dying must not be counted as the next one
@@ -401,20 +435,21 @@ class Warm:
                 continue
             except OSError:
                 break
-        self.stop()
+        return False
 
     def stop(self) -> None:
         Warm.one = None
         self.control.close()
-        kill([*descendants(self.process.pid), self.process.pid])
-        self.process.wait()
+        if self.process.poll() is None:  # else its number may be another's by now
+            kill([*descendants(self.process.pid), self.process.pid])
+            self.process.wait()
 
 
 def said_of(pid: int, name: str) -> dict[str, int]:
     """The numbers, in KiB where they are sizes, in a file of /proc; none of a process that is
-    gone."""
+    gone. A process may have any bytes for a name."""
     try:
-        text = Path(f"/proc/{pid}/{name}").read_text()
+        text = Path(f"/proc/{pid}/{name}").read_bytes().decode(errors="replace")
     except OSError:
         return {}
     return {key: int(value) for key, value in re.findall(r"^(\w+):\s+(\d+)", text, re.M)}
@@ -435,10 +470,10 @@ def descendants(root: int) -> list[int]:
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
-                stat = Path("/proc", name, "stat").read_text()
+                stat = Path("/proc", name, "stat").read_bytes()
             except OSError:
                 continue
-            parents.setdefault(int(stat.rpartition(")")[2].split()[1]), []).append(int(name))
+            parents.setdefault(int(stat.rpartition(b")")[2].split()[1]), []).append(int(name))
     found, todo = [], [root]
     while todo:
         children = parents.get(todo.pop(), [])

@@ -180,6 +180,57 @@ def test_a_changed_text_keeps_the_old_mark_for_review(first):
     assert back["by_hand"] == "2.5"
 
 
+def test_a_mark_that_was_taken_back_does_not_return(first):
+    first.mark("", "", student="Željka")
+    assert first.go()[ANA]["by_hand"] == ""
+    name = moodle("Željka Šarić", 1001, f"{ONE}.ipynb")
+    first.go(first.hand_in("other.zip", {name: notebook(ONE, "new words")}))
+    assert "given for an earlier" not in (first.out / "texts.csv").read_text(encoding="utf-8-sig")
+    assert first.go(first.folder / "one.zip")[ANA]["by_hand"] == ""
+
+
+def test_a_comment_on_code_stays_with_that_code(first):
+    def commented(new: str | None = None) -> str:
+        with Marks(first.out) as marks:
+            comment = marks.book.find_comment("dead_units", ONE, ONE, ANA[0])
+            if new is not None:
+                comment.manual_comment = new
+                marks.book.db.commit()
+            return comment.manual_comment or ""
+
+    def handed_in(code: str) -> None:
+        nb = json.loads(notebook(ONE, "dead units stay dead"))
+        cells = {cell["metadata"].get("nbgrader", {}).get("grade_id"): cell for cell in nb["cells"]}
+        cells["dead_units"]["source"] = code
+        name = moodle("Željka Šarić", 1001, f"{ONE}.ipynb")
+        first.go(first.hand_in("code.zip", {name: json.dumps(nb).encode()}))
+
+    handed_in("def dead_units(codes):\n    return codes.any()")
+    commented("any or all?")
+    first.go()
+    assert commented() == "any or all?"
+    handed_in("def dead_units(codes):\n    return codes.all()")
+    assert commented() == "" and any("any or all?" in line for line in first.said)
+    page = (first.out / "feedback" / report.file_name(ANA[0])).read_text(encoding="utf-8")
+    assert "any or all?" not in page
+    handed_in("def dead_units(codes):\n    return codes.any()")
+    assert commented() == "any or all?"
+
+
+def test_what_is_typed_while_grading_runs_is_read(first, monkeypatch):
+    played = Course.grade
+
+    def grade_while_somebody_marks(self, submission):
+        first.mark("1", "typed in between", student="1002")
+        return played(self, submission)
+
+    monkeypatch.setattr(Course, "grade", grade_while_somebody_marks)
+    rows = first.go(first.hand_in("two.zip", {moodle("Ivo", 7, f"{TWO}.ipynb"): notebook(TWO)}))
+    assert rows[NOA]["by_hand"] == "1" and rows["Ivo 7", TWO]["status"] == "graded"
+    with Marks(first.out) as marks:
+        assert marks.read()[NOA]["why"].comment == "typed in between"
+
+
 def test_a_new_grader_leaves_hand_marks_alone(first, monkeypatch):
     monkeypatch.setattr(grade, "fingerprint", lambda *a: "another grader")
     assert first.go()[ANA]["points"] == "11.5"
@@ -226,6 +277,20 @@ def test_a_class_list_is_remembered(course):
     rows = course.go(source)
     assert set(rows) == {("Ana Horvat 5", ONE), ("Ana Horvat Kovač", ONE)}
     assert rows["Ana Horvat Kovač", ONE]["status"] == "missing"
+
+
+def test_a_file_of_no_known_exercise_hides_nobody(course):
+    source = course.hand_in(
+        "a.zip",
+        {f"Ana/{ONE}.ipynb": notebook(ONE), f"Ana/{TWO}.ipynb": notebook(TWO), "Cy/work.pdf": b"%"},
+    )
+    rows = course.go(source, students=[("Ana", ""), ("Cy", "")])
+    assert rows["Cy", ""]["status"] == "unreadable" and "work.pdf" in rows["Cy", ""]["notes"]
+    for name in (ONE, TWO):
+        assert (rows["Cy", name]["status"], rows["Cy", name]["points"]) == ("missing", "0")
+    good = course.hand_in("b.zip", {f"Cy/{ONE}.ipynb": notebook(ONE)})
+    rows = course.go(good)
+    assert [rows["Cy", name]["status"] for name in (ONE, TWO)] == ["graded", "missing"]
 
 
 # lateness
@@ -745,6 +810,19 @@ def test_moodles_worksheet(first, language):
     assert got[1002][names[4]] == ""  # its text is not marked yet
     assert list(got[1003].values()) == rows[2]
     assert got[1001][names[8]] == "-"
+
+
+def test_moodles_worksheet_of_which_all_marks_are_equal(first):
+    names = WORKSHEETS["English"][1].split(",")
+    row = ["Participant 1001", "Ž", "z@x", "Submitted", "0.00", "100.00", "Yes", "-", "-", ""]
+    source = first.folder / "Grades.csv"
+    with open(source, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([names, row])
+    exports.fill_in(first.out, EXERCISES, source, None)
+    with open(first.out / "moodle/Grades.csv", encoding="utf-8", newline="") as file:
+        (got,) = csv.DictReader(file)
+    assert got["Status"] == "Submitted"
+    assert float(got["Grade"]) == pytest.approx(11.5 / 12 * 100, abs=0.01)
 
 
 def test_moodles_feedback_zip(first):
