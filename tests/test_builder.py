@@ -1,14 +1,18 @@
 """Committed notebooks match their sources, and the builder gives the same bytes twice."""
 
+import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 
 from course_utils.engine import asking
-from tools import bootstrap, build, exercises, questions
+from tools import bootstrap, build, claims, course, exercises, questions
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGETS = build.targets()
@@ -200,7 +204,104 @@ def test_readme_tables_are_the_lessons():
 
 
 def test_nothing_built_is_without_a_source():
-    assert not build.orphans(), f"edit lessons/, not what is built: {build.orphans()}"
+    gone, _ = build.orphans()
+    assert not gone, f"edit lessons/, not what is built: {gone}"
+
+
+@pytest.mark.parametrize("git", [True, False])
+def test_only_what_git_can_bring_back_is_removed(small, monkeypatch, capsys, git):
+    source, notebook = small
+    root = source.parents[2]
+    (root / "README.md").touch()
+    old = [root / "notebooks/02_old.ipynb", root / "pictures/02_old.png"]
+    own = [root / f"notebooks/{name}.ipynb" for name in ("01_small-Copy1", "mine")]
+    own += [root / "exercises/01_small/my answers é.ipynb", root / "pictures/mine.png"]
+    logo = root / "pictures/logo.svg"
+    for path in (notebook, *old, *own, logo):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    if git:
+        for command in (["init", "-q"], ["add", *old, logo]):
+            subprocess.run(["git", *command], cwd=root, check=True)
+    monkeypatch.setattr(build, "differs", lambda *_: False)
+    monkeypatch.setattr(sys, "argv", ["build", "--check"])
+    assert build.main() == git and all(path.exists() for path in old)
+    capsys.readouterr()
+    monkeypatch.setattr(sys, "argv", ["build"])
+    assert build.main() == 0
+    assert [path.exists() for path in old] == [not git] * 2
+    assert all(path.exists() for path in (notebook, *own, logo))
+    said = [line for line in capsys.readouterr().out.splitlines() if "left as they are" in line]
+    assert len(said) == 1 and all(str(path.relative_to(root)) in said[0] for path in own)
+
+
+# what was measured
+
+
+RECORD = """
+import json, os, pytest
+
+
+@pytest.fixture
+def record(request):
+    def append(name, value):
+        line = {"test": request.node.nodeid, "name": name, "value": value}
+        with open(os.environ["CLAIMS_LOG"], "a") as file:
+            file.write(json.dumps(line) + "\\n")
+
+    return append
+"""
+CLAIM = """
+def test_a(record):
+    record("a", {})
+
+
+def test_b(record):
+    assert {}
+    record("b", 1)
+"""
+
+
+def test_a_row_stays_until_its_test_is_measured_or_gone(tmp_path, monkeypatch):
+    results, lesson = tmp_path / "lessons/RESULTS.md", tmp_path / "lessons/01_small/test_claims.py"
+    lesson.parent.mkdir(parents=True)
+    monkeypatch.setattr(claims, "ROOT", tmp_path)
+    monkeypatch.setattr(claims, "RESULTS", results)
+    (tmp_path / "conftest.py").write_text(RECORD)
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\n")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # they take seconds
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # of the same second, as long as before
+
+    def rows(text, *arguments):
+        lesson.write_text(text)
+        code = claims.main(list(arguments))
+        lines = results.read_text().splitlines() if results.exists() else []
+        return code, [line.split("|")[2].strip() for line in lines if line.startswith("| `")]
+
+    assert rows("import nothing_like_it") == (2, []) and not results.exists()
+    assert rows(CLAIM.format(1, True)) == (0, ["a: 1", "b: 1"])
+    assert rows(CLAIM.format(2, False)) == (1, ["a: 2", "b: 1"])
+    before = results.read_bytes()
+    assert rows("import nothing_like_it") == (2, ["a: 2", "b: 1"])
+    assert results.read_bytes() == before
+    assert rows(CLAIM.format(3, True).replace("test_b", "test_c")) == (0, ["a: 3", "b: 1"])
+    broken = tmp_path / "lessons/02_broken/test_claims.py"
+    broken.parent.mkdir()
+    broken.write_text("import nothing_like_it")
+    text = CLAIM.format(4, True).replace("test_a", "test_d")  # who knows whether test_a is gone
+    assert rows(text, "lessons/01_small") == (0, ["a: 3", "b: 1", "b: 1", "a: 4"])
+    broken.unlink()
+    assert rows(text, "lessons/01_small") == (0, ["b: 1", "a: 4"])
+
+
+@pytest.mark.parametrize(("system", "peak"), [("linux", 3000 * 1024), ("darwin", 3000)])
+def test_peak_memory_is_told_in_bytes(monkeypatch, capsys, system, peak):
+    used = SimpleNamespace(ru_utime=1, ru_stime=0, ru_maxrss=3000)
+    resource = pytest.importorskip("resource")  # Windows has none
+    monkeypatch.setattr(resource, "getrusage", lambda who: used)
+    monkeypatch.setattr(sys, "platform", system)
+    exec(course.COST, {})
+    assert json.loads(capsys.readouterr().out) == [2, peak]
 
 
 # questions

@@ -65,13 +65,33 @@ def test_right_in_part_and_known_mistakes(check, capsys):
     assert "likely cause  not n * n" in capsys.readouterr().out
 
 
-def not_written(n):
+def square(n):
     raise NotImplementedError
 
 
 def test_what_is_not_written_is_no_fault(check, capsys):
-    check("square", not_written)
+    check("square", square)
     assert capsys.readouterr().out == "·  square: not written yet\n"
+
+
+def test_what_calls_a_function_that_is_not_written_names_it(check, capsys):
+    def root(n):
+        raise NotImplementedError
+
+    check("square", lambda n: root(n))
+    assert capsys.readouterr().out == "·  square: root is not written yet\n"
+    check("square", lambda n: n * n if n else root(n))  # its other steps count
+    out = capsys.readouterr().out
+    assert "✓  The square of a number (2 points)" in out and "root is not written yet" in out
+
+
+def test_what_torch_has_not_implemented_is_no_function_left_open(check, capsys):
+    def square(n):
+        raise NotImplementedError("Could not run 'aten::square'")
+
+    check("square", square)
+    out = capsys.readouterr().out
+    assert "not written" not in out and "aten::square" in out
 
 
 @pytest.mark.parametrize(

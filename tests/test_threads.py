@@ -70,6 +70,8 @@ from torch import nn
 from course_utils.engine import threads
 torch.manual_seed(0)
 threads.joblib.cpu_count = lambda: PROCESSORS
+look = threads._look
+threads._look = lambda *given: (look(*given)[0], SAME_BITS)  # they are on some processors
 model, x = MODEL, torch.rand(128, 1, 28, 28)
 BEFORE
 chosen = threads.Threads(model, lambda: ((model(x) - x) ** 2).mean(), torch.device("cpu"))
@@ -79,9 +81,10 @@ SMALL_MODEL = "course_utils.models.dense_autoencoder(10)"
 LARGE_MODEL = "course_utils.models.dense_autoencoder(940)"
 
 
-def chosen(model, before="", processors=2, **environment):
+def chosen(model, before="", processors=2, same_bits=True, **environment):
     """(threads that torch takes before and after, those of the training, whether it measures)"""
     script = CHOOSE.replace("MODEL", model).replace("BEFORE", before)
+    script = script.replace("SAME_BITS", str(same_bits))
     script = script.replace("PROCESSORS", str(processors)).replace(
         "import course_utils, torch",
         "import course_utils, course_utils.models, torch; torch.set_num_threads(2)",
@@ -97,6 +100,7 @@ def chosen(model, before="", processors=2, **environment):
 def test_a_small_model_takes_one_thread_and_a_large_one_measures():
     assert chosen(SMALL_MODEL) == ["2", "1", "False"]
     assert chosen(LARGE_MODEL) == ["2", "2", "True"]
+    assert chosen(LARGE_MODEL, same_bits=False) == ["2", "2", "False"]  # no result changes
 
 
 def test_a_number_of_ones_own_stays():
@@ -162,3 +166,32 @@ def test_a_look_leaves_nothing_behind():
     assert torch.equal(generator, torch.get_rng_state())
     assert not any(layer._forward_hooks for layer in model)
     assert all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_look_sees_whether_the_bits_are_the_same(same):
+    x = torch.rand(2, 1, 28, 28)
+    layer = nn.Linear(28, 28)
+    factor = (lambda: 1) if same else torch.get_num_threads
+    assert threads._look(layer, lambda: (layer(x) * factor()).mean(), 2)[1] == same
+
+
+class Odd(nn.Module):
+    """Its ``weight`` is a number, and a part with a matrix returns two things."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.part = 0.1, Pair(28, 28)
+
+    def forward(self, images):
+        return self.weight * self.part(images)[0]
+
+
+class Pair(nn.Linear):
+    def forward(self, images):
+        return super().forward(images), images
+
+
+def test_a_look_passes_over_what_is_no_layer_with_one_output():
+    model, x = Odd(), torch.rand(2, 1, 28, 28)
+    assert threads._look(model, lambda: model(x).mean(), 2)[0] == 0

@@ -211,6 +211,8 @@ def test_its_corpus_is_graded(toy):
 def test_hidden_it_is_gone_and_back_again(toy):
     course, run = toy
     folder = course / "lessons" / TOY
+    for command in (["init", "-q"], ["add", "."]):  # only what git has is ever removed
+        subprocess.run(["git", *command], cwd=course, check=True)
     folder.rename(folder.with_name("_01_toy"))
     run("-m", "tools.build")
     notebooks = ("notebooks/01_toy", "solutions/01_toy/01_toy", "exercises/01_toy/01_toy")

@@ -598,6 +598,33 @@ def test_the_model_in_memory_goes_on_after_ctrl_c(tmp_path, capsys, own):
     assert own == ("other1" in capsys.readouterr().out)
 
 
+@pytest.mark.parametrize("lost", ["other", "damaged", "missing"])
+def test_a_trained_model_whose_file_was_not_loaded_is_not_what_it_was_before(
+    tmp_path, capsys, recwarn, lost
+):
+    """Only the cell with ``fit`` is run again, with another rate or without its file."""
+    path, model, alone = tmp_path / "a.ckpt", fresh(), fresh()
+    training.fit(model, IMAGES, epochs=5, checkpoint=path)
+    more = {"epochs": 3, "lr": 0.01}
+    if lost == "missing":
+        path.unlink()
+    elif lost == "damaged":
+        path.write_bytes(b"")
+    training.fit(model, IMAGES, checkpoint=path, **more)
+    said = capsys.readouterr().out + "".join(str(warning.message) for warning in recwarn)
+    assert "anew" not in said
+    assert ("the model trains on from its present weights" in said) == (lost != "missing")
+    trained = {name: value.clone() for name, value in model.state_dict().items()}
+    training.fit(model, IMAGES, checkpoint=path, **more)
+    assert "all 3 epochs loaded" in capsys.readouterr().out
+    assert all(torch.equal(value, trained[name]) for name, value in model.state_dict().items())
+    new = fresh()  # as in tomorrow's process
+    training.fit(new, IMAGES, checkpoint=path, **more)
+    assert "in first weights; it" in capsys.readouterr().out
+    training.fit(alone, IMAGES, **more)
+    assert same(new, alone)
+
+
 class Quiet(list):
     """A list that is no part of what a loss does."""
 

@@ -22,6 +22,7 @@ import html
 import os
 import re
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -352,8 +353,18 @@ def stale(names: Collection[str] = ()) -> list[str]:
     return [folder.name for folder in asked if questions.differs(folder)]
 
 
-def orphans() -> list[Path]:
-    """Built files whose lesson is gone."""
+def tracked() -> set[Path]:
+    """The files that git knows, and so can bring back; none where there is no git."""
+    try:
+        done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True)
+    except OSError:
+        return set()
+    return {ROOT / name for name in os.fsdecode(done.stdout).split("\0")}
+
+
+def orphans() -> tuple[list[Path], list[Path]]:
+    """Files among the built ones that no lesson makes: those that git tracks, whose lesson is gone,
+    and the others, which may be somebody's own."""
     known = {notebook for _, notebook in targets().values()} | {
         ROOT / "exercises" / path.parent.name / path.name
         for _, path in targets().values()
@@ -366,12 +377,14 @@ def orphans() -> list[Path]:
     ]
     names = {folder.name for folder in folders()}
     kept = [path for path in built if ".ipynb_checkpoints" not in path.parts and path not in known]
-    return kept + [
+    kept += [
         path
-        for top in ("pictures", "course_utils/questions")
-        for path in (ROOT / top).glob("*.*")
+        for pattern in ("pictures/*.png", "course_utils/questions/*.*")
+        for path in ROOT.glob(pattern)
         if path.stem not in names and path.stem != "__init__"
     ]
+    known = tracked()
+    return [path for path in kept if path in known], [path for path in kept if path not in known]
 
 
 def fetches(cell: nbformat.NotebookNode) -> bool:
@@ -445,14 +458,18 @@ def main() -> int:
     if options.check:
         wrong = [f"{name} differs from its source" for name in changed]
         wrong += [f"the students' questions of {name} differ from the author's" for name in stale()]
-        wrong += [f"{path.relative_to(ROOT)} has no lesson" for path in orphans()]
+        wrong += [f"{path.relative_to(ROOT)} has no lesson" for path in orphans()[0]]
         if readme() != (ROOT / "README.md").read_text(encoding="utf-8"):
             wrong.append("the README's tables differ from the lessons")
         print("\n".join([*wrong, "run `make notebooks`"] if wrong else ["all is built"]))
         return bool(wrong)
-    for path in orphans():
+    gone, others = orphans()
+    for path in gone:
         path.unlink()
         print(f"{path.relative_to(ROOT)} removed: its lesson is gone")
+    if others:
+        names = ", ".join(str(path.relative_to(ROOT)) for path in others)
+        print(f"of no lesson, but not in git, so left as they are: {names}")
     anew = {name for name in changed if options.all}
     for name in stale(options.names):
         questions.build(ROOT / "lessons" / name)

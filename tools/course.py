@@ -26,10 +26,11 @@ from tools.build import ROOT, execute, targets
 DATA = ("FashionMNIST", "MNIST")
 GOAL_SECONDS, GOAL_GB = 60, 2.0  # of a lesson, on two quiet cores
 COST = """\
-import json, resource
+import json, resource, sys
 own, helpers = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 print(json.dumps([own.ru_utime + own.ru_stime + helpers.ru_utime + helpers.ru_stime,
-                  max(own.ru_maxrss, helpers.ru_maxrss)]))
+                  max(own.ru_maxrss, helpers.ru_maxrss)
+                  * (1 if sys.platform == "darwin" else 1024)]))  # bytes there, else KiB
 """
 HEAD = """\
 # What the course costs
@@ -64,8 +65,8 @@ def measured(name: str) -> Cost:
     if trouble:
         print(trouble, file=sys.stderr)
         return Cost(name, seconds, 0, 0, None, False)
-    processor, kilobytes = json.loads(last.outputs[0].text)
-    return Cost(name, seconds, processor, kilobytes / 1e6, first_figure(nb, start), True)
+    processor, memory = json.loads(last.outputs[0].text)
+    return Cost(name, seconds, processor, memory / 1e9, first_figure(nb, start), True)
 
 
 def first_figure(nb: nbformat.NotebookNode, start: float) -> float | None:

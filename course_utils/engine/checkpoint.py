@@ -70,7 +70,8 @@ def resume(
 
     A line says what was loaded. Without a file it does nothing. A damaged one, one of a training
     with other ``settings`` and one with more epochs are set aside under another name, and a warning
-    or a line says so. False where the folder cannot be used.
+    or a line says so; from then on ``settings`` name what the training really starts from. False
+    where the folder cannot be used.
     """
     path = Path(path)
     try:
@@ -85,6 +86,7 @@ def resume(
         )
         return False
     if state is None:
+        settings.update(_NOW[str(path)])
         return True
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
@@ -106,10 +108,11 @@ def settings(
 ) -> dict:  # fmt: skip
     """What must be the same for a training to be the same: plain values that the file keeps.
 
-    A model that this process has trained for this very file counts as what it was before: after
-    Ctrl-C the same cell goes on, though the model in memory has learned something meanwhile.
+    A model that this process has trained for this very file counts as what it was before, until
+    `resume` finds nothing to load: after Ctrl-C the same cell goes on, though the model in memory
+    has learned something meanwhile.
     """
-    now = _state_marks(model, optimizer)
+    now = _NOW[str(path)] = _state_marks(model, optimizer)
     first = {part: _FIRST.get((str(path), part, value), value) for part, value in now.items()}
     return {
         "model": identity.mark(identity.parts_of(model)),
@@ -124,6 +127,7 @@ def settings(
 
 
 _FIRST: dict[tuple[str, str, str], str] = {}  # (file, part, what it has become) -> what it was
+_NOW: dict[str, dict[str, str]] = {}  # file -> what the parts were when its latest call began
 
 
 def left(path: str | Path, settings: dict, model: nn.Module, optimizer: Optimizer | None) -> None:
@@ -160,10 +164,12 @@ def _differences(theirs: dict, ours: dict) -> list[str]:
 def _read(path: Path, settings: dict, epochs: int) -> dict | None:
     """The state in a file, if it is whole and of this training; else the file is set aside."""
     content = path.read_bytes()
+    trained = settings["first weights"] != _NOW[str(path)]["first weights"]
+    then = "the model trains on from its present weights" if trained else "training starts anew"
     if not _is_whole(content):
         aside = _set_aside(path, "damaged")
         warnings.warn(
-            f"the checkpoint {path} is damaged; it is kept as {aside}, and training starts anew",
+            f"the checkpoint {path} is damaged; it is kept as {aside}, and {then}",
             stacklevel=6,
         )
         return None
@@ -181,7 +187,7 @@ def _read(path: Path, settings: dict, epochs: int) -> dict | None:
         what = ""
     if what:
         aside = _set_aside(path, "other")
-        print(f"{path} {what}; it is kept as {aside}, and training starts anew.")
+        print(f"{path} {what}; it is kept as {aside}, and {then}.")
         return None
     return state
 

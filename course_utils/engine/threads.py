@@ -92,12 +92,15 @@ def _look(model: nn.Module, one_loss: Callable[[], Tensor], most: int) -> tuple[
     kept = [(buffer, buffer.clone()) for buffer in model.buffers()]  # a batch norm's averages
     before, found, products = torch.get_num_threads(), [], [0]
 
-    def count(layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def count(layer: Any, inputs: tuple[Tensor, ...], output: Any) -> None:
+        if not isinstance(output, Tensor):
+            return
         each = layer.weight[0].numel()  # of a transposed convolution: for each of its inputs
         products[0] += each * (inputs[0] if layer.__class__ in TRANSPOSED else output).numel()
 
-    layers: list[Any] = [m for m in model.modules() if getattr(m, "weight", None) is not None]
-    hooks = [layer.register_forward_hook(count) for layer in layers if layer.weight.dim() > 1]
+    weights = [(layer, getattr(layer, "weight", None)) for layer in model.modules()]
+    layers = [layer for layer, w in weights if isinstance(w, Tensor) and w.dim() > 1]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
     try:
         for number in (1, most):
             torch.set_num_threads(number)
