@@ -47,7 +47,7 @@ grade: setup-all  ## grade a folder or zip of submissions: make grade SUBMISSION
 	@$(PY) -m grading.grade $(if $(SUBMISSIONS),"$(SUBMISSIONS)") $(if $(STUDENTS),--students "$(STUDENTS)") $(if $(MOODLE),--moodle "$(MOODLE)") $(if $(CANVAS),--canvas "$(CANVAS)") $(if $(DUE),--due "$(DUE)") $(if $(DEDUCT),--deduct "$(DEDUCT)") $(if $(MODELS),--models)
 
 mark: setup-all  ## mark the texts of graded submissions on the screen of nbgrader's formgrader
-	@cd grading && $(abspath $(PY)) -m jupyter server --allow-root --ServerApp.root_dir="$(CURDIR)" --ServerApp.default_url=/formgrader/gradebook --ServerApp.jpserver_extensions=nbgrader.server_extensions.formgrader=True $(LAB_ARGS)
+	@cd grading && $(abspath $(PY)) -m jupyter server --allow-root --ServerApp.open_browser=True --ServerApp.root_dir="$(CURDIR)" --ServerApp.default_url=/formgrader/gradebook --ServerApp.jpserver_extensions=nbgrader.server_extensions.formgrader=True $(LAB_ARGS)
 
 bench: setup-all  ## training speed beside other frameworks; writes benchmarks/RESULTS.md
 	@$(PY) -m benchmarks.bench

@@ -13,6 +13,19 @@ import pytest
 
 os.environ.setdefault("COURSE_PROGRESS", "0")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# What the caller's git, pytest and proxy are set to is no part of a test: a commit hook names its
+# own index, a signing key asks a password, and this machine's servers need no proxy.
+for _name in ("DIR", "WORK_TREE", "INDEX_FILE", "OBJECT_DIRECTORY", "COMMON_DIR", "PREFIX"):
+    os.environ.pop(f"GIT_{_name}", None)
+os.environ |= {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_COUNT": "1",
+    "GIT_CONFIG_KEY_0": "safe.directory",
+    "GIT_CONFIG_VALUE_0": "*",
+    "no_proxy": "127.0.0.1,localhost",
+    "NO_PROXY": "127.0.0.1,localhost",
+}
+os.environ.pop("PYTEST_ADDOPTS", None)
 
 from course_utils.engine import download  # noqa: E402
 
@@ -48,6 +61,17 @@ CHROMIUM = [
 ]
 
 
+def _patient(make: Callable) -> Callable:
+    """A page or context that waits ten minutes where playwright would half a minute."""
+
+    def made(**settings):
+        new = make(**settings)
+        new.set_default_timeout(600_000)
+        return new
+
+    return made
+
+
 @pytest.fixture(scope="module")  # while it is open, asyncio.run works in no other test
 def chromium():
     """The browser; a test that needs one is skipped where there is none, and fails in CI."""
@@ -60,6 +84,8 @@ def chromium():
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM)
+        browser.new_page = _patient(browser.new_page)
+        browser.new_context = _patient(browser.new_context)
         yield browser
         browser.close()
 

@@ -589,6 +589,11 @@ def percent(text: str) -> float:
     return float(text)
 
 
+def named_path(text: str) -> Path:
+    """A path as it was typed: in quotes a shell leaves ``~`` alone."""
+    return Path(text).expanduser()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -596,9 +601,9 @@ def main() -> int:
     add = parser.add_argument
     add("submissions", nargs="?", default="", help="folder or zip; without it: new tables only")
     add("--out", type=Path, default=ROOT / "grading/work", help="where marks and feedback go")
-    add("--students", type=Path, help="class list: who handed in nothing gets a line, too")
-    add("--moodle", type=Path, help="Moodle's grading worksheet, to be filled in")
-    add("--canvas", type=Path, help="Canvas's gradebook export, to be filled in")
+    add("--students", type=named_path, help="class list: who handed in nothing gets a line, too")
+    add("--moodle", type=named_path, help="Moodle's grading worksheet, to be filled in")
+    add("--canvas", type=named_path, help="Canvas's gradebook export, to be filled in")
     add("--due", type=due_date, help="due date of what is in this folder or zip")
     add("--deduct", type=percent, help="percent of all points for each day that it came too late")
     add("--models", action="store_true", help="model answers and rubrics on the feedback pages")
@@ -629,7 +634,7 @@ def main() -> int:
             return 2
     try:
         results = run(
-            Path(options.submissions) if options.submissions else None,
+            named_path(options.submissions) if options.submissions else None,
             out,
             students=collect.class_list(options.students) if options.students else [],
             again=options.again,

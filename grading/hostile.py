@@ -7,9 +7,8 @@ in everything that came back.
 
 from __future__ import annotations
 
-import os
-
 from course_utils.engine import asking
+from grading import sandbox
 from grading.corpus import ROOT, Case
 
 FIRST = asking.load(ROOT / "lessons/01_dense_autoencoder/submissions.py")
@@ -457,7 +456,7 @@ print("REACHED")""",
             status=("crashed",),
         )
     ]
-    * (os.geteuid() == 0),
+    * sandbox.counts_all_memory(),
     attack(
         "kills everything",
         "import os, signal\ntry:\n    os.kill(1, signal.SIGKILL)\nexcept OSError:\n    pass\n"

@@ -37,6 +37,14 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.check_output(["git", "-C", str(folder), *me, *arguments], text=True)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_path_of_python():
+    """Else a fresh environment would find the course where an editor has named its folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTHONPATH", raising=False)
+        yield
+
+
 @pytest.fixture(scope="module")
 def repositories(tmp_path_factory) -> dict[str, str]:
     """The addresses of two clones: "untagged", and "tagged", whose newest state is a later one."""
@@ -47,6 +55,10 @@ def repositories(tmp_path_factory) -> dict[str, str]:
     home, addresses = tmp_path_factory.mktemp("repositories"), {}
     for name in ("untagged", "tagged"):
         git(home, "clone", "--quiet", "--no-tags", str(ROOT), name)
+        # one commit: to clone a clone of a shallow repository takes minutes
+        whole = git(home / name, "commit-tree", "HEAD^{tree}", "-m", "the course").strip()
+        git(home / name, "reset", "--quiet", "--hard", whole)
+        (home / name / ".git/shallow").unlink(missing_ok=True)
         addresses[name] = (home / name).as_uri()
     git(home / "tagged", "tag", f"v{build.version()}")
     (home / "tagged/course_utils/later.py").touch()
@@ -103,7 +115,8 @@ def run(colab, repositories, monkeypatch):
         cell.source = bootstrap(repositories[repository], build.version())
         nb.cells = nb.cells[:cells]
         where = {"metadata": {"path": str(content)}}
-        return NotebookClient(nb, kernel_name="colab", timeout=900, resources=where).execute()
+        settings = {"timeout": 900, "startup_timeout": 600, "resources": where}
+        return NotebookClient(nb, kernel_name="colab", **settings).execute()
 
     return execute
 

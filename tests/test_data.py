@@ -48,8 +48,11 @@ def forget() -> None:
 
 @pytest.fixture(autouse=True)
 def fresh(tmp_path, monkeypatch):
-    """An empty cache and an empty temporary folder for each test; COURSE_DATA stays."""
+    """An empty cache and an empty temporary folder for each test; COURSE_DATA stays, and where the
+    full data lie in the cache it names that."""
     (tmp_path / "tmp").mkdir()
+    here = os.environ.get("COURSE_DATA") or str(download.cache_folder())
+    monkeypatch.setenv("COURSE_DATA", here)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
     forget()
@@ -184,7 +187,7 @@ def test_sample_is_small():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_sample_is_the_beginning_of_the_full_data(full_data, name):
+def test_sample_is_the_beginning_of_the_full_data(full_data, name, monkeypatch):
     full = data._find(
         name, True, os.environ.get("COURSE_DATA", ""), Path(os.environ["COURSE_CACHE"])
     )[:2]
@@ -196,13 +199,10 @@ def test_sample_is_the_beginning_of_the_full_data(full_data, name):
         return
     full = load_images(name, "test")
     assert torch.equal((full.images[:2_000] * 255).byte().squeeze(1), test[0])
-    os.environ["COURSE_DATA"], before = "sample", os.environ.get("COURSE_DATA")
-    try:
-        assert torch.equal(
-            one_of_each(load_images(name, "test")).images, one_of_each(full).images
-        )  # the figures' ten
-    finally:
-        os.environ.update({"COURSE_DATA": before} if before else {})
+    monkeypatch.setenv("COURSE_DATA", "sample")
+    assert torch.equal(
+        one_of_each(load_images(name, "test")).images, one_of_each(full).images
+    )  # the figures' ten
 
 
 def test_the_sample_can_be_made_again(tmp_path):

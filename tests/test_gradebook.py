@@ -488,7 +488,10 @@ def played_box(monkeypatch, *messages: dict):
             return self
 
         def __exit__(self, *a): ...
-        def send(self, message): ...
+        def send(self, message, check=None): ...
+        def within(self, seconds, why):
+            return lambda: None
+
         def receive(self, seconds):
             return next(left, {"kind": "ended"})
 

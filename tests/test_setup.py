@@ -40,12 +40,17 @@ mkdir -p "{venv}/lib/python3/site-packages/small-1.dist-info"
 """
 
 
+def without_registries():
+    """This environment without what pip and uv are told in it."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "UV_"))}
+
+
 def set_up(venv, **environment):
     return subprocess.run(
         [sys.executable, str(ROOT / "tools/setup_venv.py"), "lab"],
         capture_output=True,
         text=True,
-        env={**os.environ, "COURSE_VENV": str(venv), **environment},
+        env={**without_registries(), "COURSE_VENV": str(venv), **environment},
     )
 
 
@@ -281,7 +286,7 @@ def test_ctrl_c_ends_a_notebook_and_leaves_no_folder(tmp_path):
         text=True,
         start_new_session=True,
     )
-    for _ in range(600):
+    for _ in range(6000):
         if list(tmp_path.glob("*/runs")):
             break
         time.sleep(0.1)

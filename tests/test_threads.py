@@ -1,9 +1,11 @@
 """Waiting threads sleep: the policy is set before torch reads it, unless one was chosen."""
 
 import os
+import re
 import subprocess
 import sys
 
+import joblib
 import pytest
 import torch
 from torch import nn
@@ -47,7 +49,7 @@ def test_the_runtime_takes_it():
     said = subprocess.run(command, env=environment, capture_output=True, text=True).stderr
     if "OMP_WAIT_POLICY" not in said:
         pytest.skip("this torch's OpenMP does not tell its settings")
-    assert "OMP_WAIT_POLICY = 'PASSIVE'" in said
+    assert re.search(r"OMP_WAIT_POLICY\s*=\s*'PASSIVE'", said)
 
 
 @pytest.mark.parametrize("before", ["", "import numpy"])
@@ -58,7 +60,7 @@ def test_numpys_products_take_one_thread_unless_a_number_was_named(before, named
     clean = {name: value for name, value in os.environ.items() if not name.endswith("NUM_THREADS")}
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, env=clean | named, capture_output=True, text=True, check=True)
-    assert done.stdout == f"{{{threads_}}}\n"
+    assert done.stdout == f"{{{min(threads_, joblib.cpu_count())}}}\n"
 
 
 # how many threads a training takes

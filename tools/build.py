@@ -247,6 +247,7 @@ def execute(nb: nbformat.NotebookNode, timing: bool = False) -> str:
         client = NotebookClient(
             nb,
             timeout=SECONDS_PER_CELL,
+            startup_timeout=600,
             record_timing=timing,
             kernel_name="python3",
             # Else each kernel warns of its transport, in the middle of the progress line.

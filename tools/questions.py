@@ -8,6 +8,7 @@ mistakes; the answers to the public seed stand in the JSON file, as plain values
 from __future__ import annotations
 
 import ast
+import tempfile
 from pathlib import Path
 from unittest import mock
 
@@ -117,9 +118,7 @@ def differs(folder: Path) -> bool:
     text = public((folder / "questions.py").read_text(encoding="utf-8"))
     if not (code.exists() and answers.exists()) or code.read_text(encoding="utf-8") != text:
         return True
-    part = answers.with_suffix(".check")
-    try:
+    with tempfile.TemporaryDirectory() as here:
+        part = Path(here) / answers.name
         store_answers(folder / "questions.py", part)
         return not agree(answers, part)
-    finally:
-        part.unlink(missing_ok=True)

@@ -30,6 +30,7 @@ PYTEST = ["pytest", "-q", "-rs", "-m", "not slow"]
 NBVAL = [
     *[*PYTEST, "--durations=8", "-p", "no:cacheprovider"],
     *["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=1200"],
+    "--nbval-kernel-startup-timeout=600",
 ]
 BROWSER, GRADING, GPU = (f"tests/test_{name}.py" for name in ("browser", "grading", "gpu"))
 PROGRAMS = [

@@ -167,7 +167,7 @@ check("pca_error", pca_error)
 # <details><summary>A push</summary>
 #
 # `models.dense_autoencoder` takes an `activation` for the code, and a `mean_image` that
-# it subtracts. Read its docstring: `models.dense_autoencoder?`
+# it subtracts. They are explained in `models.Encoder?`
 # </details>
 
 

@@ -728,12 +728,12 @@ plots.finish(
 # ## 9. Why they die
 #
 # Follow one step. The untrained decoder answers every picture with grey, about 0.5
-# everywhere, while most of a picture is black. So in the first steps *every image asks
-# for the same thing: darker*. Where a unit's random decoder weights brighten the
-# picture, the gradient says: less of this unit, for all images. Now the encoder's side.
-# All pixels are positive or zero, none negative. If all images pull a unit down, they
-# pull each of its 784 weights the same way, and Adam moves each by about 0.001, however
-# small the gradient.
+# everywhere, while half of a picture is black and few pixels are bright. So in the
+# first steps *nearly every image asks for the same thing: darker*. Where a unit's
+# random decoder weights brighten the picture, the gradient says: less of this unit, for
+# all images. Now the encoder's side. All pixels are positive or zero, none negative. If
+# all images pull a unit down, they pull each of its 784 weights the same way, and Adam
+# moves each by about 0.001, however small the gradient.
 
 
 # %%

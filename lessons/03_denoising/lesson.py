@@ -642,7 +642,8 @@ def probe(encode, draw):
 # The last row is the difference between the two codes, draw by draw.
 
 # %%
-encoders = {"pixels": nn.Flatten(), "control's code": control[0], "DAE's code": DAE[0]}
+encoders = {"pixels": nn.Flatten(), "untrained code": untrained[0]}
+encoders |= {"control's code": control[0], "DAE's code": DAE[0]}
 accuracy = pd.DataFrame()
 for name, encode in encoders.items():
     accuracy[name] = [probe(encode, draw) for draw in range(5)]
@@ -658,11 +659,14 @@ accuracy.agg(["mean", "std"]).T.round(3)
 # A small step, but the DAE's code is ahead on every draw, and the step is several times
 # as large as its own deviation. How much does it help to compare on the same draws?
 # Were the two columns independent, the deviation of their difference would be about 1.4
-# times that of one of them; it is somewhat less than that of one. A good draw is good
-# for both, but only in part, as the correlation says.
+# times that of one of them; it is about that of one, or less. A good draw is good for
+# both, but only in part, as the correlation says.
 #
-# Recall that the chapter's ten numbers reached about 0.7. A code of 940 numbers
-# compresses nothing, and is good for something all the same.
+# And mind the second row, the control of the controls: an untrained layer of this width
+# is a little ahead of the pixels already, and a network that learned to copy hardly
+# ahead of that. So nearly all that was learned here is the DAE's step above the two.
+# (Recall that the chapter's ten numbers reached about 0.7. A code of 940 numbers
+# compresses nothing, and is good for something all the same.)
 
 # %% [markdown]
 # ## 7. How far does the skill reach?
@@ -895,9 +899,10 @@ pd.DataFrame(rows).T.round({"error": 4, "PSNR (dB)": 1})
 #    control wins, whose error on corrupted pictures is several times as large.
 # 3. The control shows what corruption is good for: it forces units to look at
 #    neighbourhoods instead of grains, and improves the code a little for other uses.
-# 4. What was learned is one kind of repair. It reaches to weaker damage of its kind,
-#    less to stronger, and not to other kinds. A network trained on five kinds mends
-#    all five, dropout less well than the specialist.
+# 4. What was learned is one kind of repair. It reaches to weaker damage of its kind and
+#    less to stronger; other kinds it lessens, too, but on most of them something
+#    simpler does better. A network trained on five kinds mends all five, dropout less
+#    well than the specialist.
 #
 # **Your turn**: the [exercise](../exercises/03_denoising/03_denoising.ipynb) to this
 # lesson. How wide does the code have to be? That is the question of the chapter's own

@@ -284,6 +284,9 @@ with torch.no_grad():
 to_training, _ = nearest(shaken, train.images)
 among_real, _ = nearest(real, train.images)
 to_origin = apart(shaken, real)
+some = train.images[:300]
+with torch.no_grad():
+    copied = apart(DAE(some), some)
 
 share = (to_origin < to_training).float().mean()
 print(f"your guess: {my_share:.2f}    the original is nearest: {share:.2f}")
@@ -292,16 +295,20 @@ found = pd.DataFrame(
         "real picture to nearest training image": among_real,
         "sample to nearest training image": to_training,
         "sample to its own original": to_origin,
+        "training image, drawn by the DAE, to itself": copied,
     }
 )
 found.agg(["mean", "std"]).T.round(3)
 
 # %% [markdown]
-# The samples are not copied from the training set: their distances to it are not far
-# from those between real pictures. But *one* picture, the original, is on average about
-# as near to the sample as the nearest of all training pictures. That is the honest
-# verdict on the chapter's recipe. Its pictures are new as a variation is new, and each
-# needs a picture to vary. It cannot answer the question "show me a garment".
+# The samples lie about as far from the training set as real pictures do. By itself that
+# proves little: the last row is a copy without any shaking, and the decoder's blur
+# alone puts it nearly as far away. That no sample is a copy of a training picture we
+# know from how it was made, with none of them as its start. And that start, *one*
+# picture, is on average about as near to the sample as the nearest of all training
+# pictures: the honest verdict on the chapter's recipe. Its pictures are new as a
+# variation is new, and each needs a picture to vary. It cannot answer the question
+# "show me a garment".
 #
 # Now we can also answer section 3's question with a measure. The same 300 pictures, the
 # same perturbations, other strengths:
@@ -691,9 +698,10 @@ my_middle = "the code's"  # or "the cross-fade's"
 
 # %% [markdown]
 # We meet halfway between 150 pairs of real pictures. To be fair the cross-fade mixes
-# the two *reconstructions*, so that it is as blurred as the code's middle. Two more
+# the two *reconstructions*, so that it is as blurred as the code's middle. Four more
 # stand beside them: the darker of the two reconstructions, pixel by pixel, which shows
-# only what both have in common; and one end, with nothing mixed.
+# only what both have in common; one end, with nothing mixed; and two controls, the
+# cross-fade dimmed to the brightness of the code's middle, and a black picture.
 
 # %%
 first, second = real[: n // 2], real[n // 2 :]  # 150 pairs of real pictures
@@ -706,6 +714,10 @@ with torch.no_grad():
         "one end": one_end,
     }
 
+bright = {name: middles[name].mean((1, 2, 3), True) for name in ("code", "cross-fade")}
+middles["cross-fade, dimmed"] = middles["cross-fade"] * bright["code"]
+middles["cross-fade, dimmed"] /= bright["cross-fade"]
+middles["black"] = torch.zeros_like(one_end)
 middle = {}
 for name, pictures in middles.items():
     middle[name] = nearest(pictures, train.images)[0].mean().item()
@@ -714,11 +726,15 @@ print(f"your guess: {my_middle}    nearer to real garments: {nearer}")
 pd.DataFrame({"to the nearest training image": middle}).round(3)
 
 # %% [markdown]
-# The code wins. Has it found a way through the garments? For this decoder we need not
-# guess, we can *calculate* what it draws. It is one linear layer and a sigmoid, and the
-# sigmoid's inverse is the logit, $\operatorname{logit} x = \log\frac{x}{1-x}$. So the
-# logits of the picture $x(z)$ that is drawn from a code $z$ are $Wz + b$, with the
-# layer's weights $W$ and biases $b$, and halfway between two codes
+# The code is ahead of the cross-fade. But look at the controls: a cross-fade that is
+# only dimmed as much lies nearer than the code's middle, and a black picture nearer
+# than any of them. This distance rewards darkness, since dark pixels are what all
+# garments share. Has the code found a way through the garments at all? For this decoder
+# we need not guess, we can *calculate* what it draws. It is one linear layer and a
+# sigmoid, and the sigmoid's inverse is the logit,
+# $\operatorname{logit} x = \log\frac{x}{1-x}$. So the logits of the picture $x(z)$ that
+# is drawn from a code $z$ are $Wz + b$, with the layer's weights $W$ and biases $b$,
+# and halfway between two codes
 #
 # $$\operatorname{logit} x\Big(\frac{z_1+z_2}{2}\Big)
 # = W\,\frac{z_1+z_2}{2} + b
@@ -764,12 +780,12 @@ plots.image_rows(
 )
 
 # %% [markdown]
-# An overlap has a cleaner outline than a double exposure, which is why it lies nearer
-# to real garments. (The third row of the table, the bare overlap, lies nearer still.)
-# But it is not a garment on the way from one to the other. Along the whole walk each
-# pixel's logit runs straight from its value at one end to that at the other. No pixel
-# can light up on the way that is dark at both ends: nothing can *move*, no sleeve can
-# lengthen bit by bit.
+# An overlap has a cleaner outline than a double exposure, and it is darker, which is
+# why it lies nearer to real garments. (The bare overlap, darker still, lies nearer
+# still.) It is not a garment on the way from one to the other. Along the whole walk
+# each pixel's logit runs straight from its value at one end to that at the other. No
+# pixel can light up on the way that is dark at both ends: nothing can *move*, no sleeve
+# can lengthen bit by bit.
 #
 # Now you: write the walk. At the share $t$ of the way stands $(1-t)$ of the first and
 # $t$ of the second.
@@ -839,7 +855,7 @@ widgets.interpolation(DAE, ten.images)
 # generate, then a distribution fitted to whatever codes it had made. The field has gone
 # three ways from here.
 #
-# A **variational autoencoder** (Kingma and Welling, 2013) does both at once: while it
+# A **variational autoencoder** (Kingma and Welling, 2014) does both at once: while it
 # learns to reconstruct, its codes are pressed into a given distribution, so that a
 # random code is a good code. Its pictures are soft. It is
 # [lesson 8](08_variational.ipynb), and this lesson's failures are its motive.

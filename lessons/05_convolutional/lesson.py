@@ -916,7 +916,9 @@ plots.finish(
 # always help. For even cover is not even paint. In a 2 × 2 patch with stride 2 each of
 # the four places has a weight **of its own**. Two such layers end the seminar's
 # decoder, so places that agree modulo four share their weights, and neighbours do not.
-# **Does the shipped model, after 100 epochs, know its surfaces to be smooth?**
+# (Its first layer, 3 × 3 with stride 2, covers unevenly. The trace of that would repeat
+# every eight pixels, and is averaged away in what follows.) **Does the shipped model,
+# after 100 epochs, know its surfaces to be smooth?**
 
 # %% tags=["prediction"]
 my_lattice = "smooth"  # or "a lattice"
@@ -1066,9 +1068,9 @@ plots.finish(
 # well stay.)
 #
 # > **Pitfall.** "Transposed convolutions make checkerboards" is repeated everywhere,
-# > and so is "an even cover prevents them". Here the same layers left a lattice in one
-# > model and none in the other, and even cover did not prevent it. Folding the residual
-# > takes ten lines and settles it for *yours*.
+# > and so is "an even cover prevents them". Here the same two last layers left a
+# > lattice in one model and none in the other, and even cover did not prevent it.
+# > Folding the residual takes ten lines and settles it for *yours*.
 #
 # ## What we have seen
 #

@@ -165,8 +165,8 @@ check("spectrum", spectrum)
 def components_for_share(values, share):
     """values: (784,) variances, largest first; share in (0, 1] -> int."""
     ### BEGIN SOLUTION
-    kept = values.cumsum(dim=0) / values.sum()
-    return int((kept < share).sum()) + 1
+    kept = values.cumsum(dim=0)
+    return int((kept / kept[-1] < share).sum()) + 1  # kept[-1]: all, rounded alike
     ### END SOLUTION
 
 
@@ -179,7 +179,7 @@ def components_for_error(values, error):
     """values: (784,) variances, largest first; error per pixel -> int, 0 to 784."""
     ### BEGIN SOLUTION
     kept = torch.cat([torch.zeros(1, dtype=values.dtype), values.cumsum(dim=0)])
-    left = (values.sum() - kept) / 784  # entry k: the error with k components
+    left = (kept[-1] - kept) / 784  # entry k: the error with k components
     return int((left > error).sum())
     ### END SOLUTION
 
@@ -394,7 +394,7 @@ def centres_agree(points, flat, labels):
 check("centres_agree", centres_agree)
 
 # %% [markdown]
-# Now look at some hundred pictures of clothes, first by PCA, then by t-SNE, which takes
+# Now look at 800 pictures of clothes, first by PCA, then by t-SNE, which takes
 # some seconds. The third map is the control: the places of the second, dealt out at
 # random.
 

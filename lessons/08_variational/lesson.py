@@ -279,7 +279,8 @@ print(f"σε/2         = {(sigma * epsilon / 2).item():.3f}")
 # with the KL term: wide clouds near the middle, which overlap.](clouds.svg)
 #
 # The distance is a **Kullback-Leibler divergence**, and for Gaussians it can be written
-# down, unit by unit, in nats:
+# down, unit by unit, in **[nats](../GLOSSARY.md)**, units of information that come with
+# natural logarithms (one is 1.44 bits):
 #
 # $$
 # \mathrm{KL}\big(N(\mu,\sigma^2)\,\|\,N(0,1)\big)
@@ -475,8 +476,10 @@ plots.bars(
 # %% [markdown]
 # The variational model has to draw from a noisy code and pays for every nat that it
 # stores; on the full data it therefore reconstructs worse than the plain model, though
-# it trained two epochs longer. (After a short training on the small sample the
-# difference may not show yet.) The next section shows what the price bought.
+# it trained two epochs longer. (A part of the difference may be the loss: the plain
+# model was trained on the very error that the bars show, the variational one on
+# cross-entropy. And after a short training on the small sample the difference may not
+# show yet.) The next section shows what the price bought.
 
 # %% [markdown]
 # ## 5. New images
@@ -576,6 +579,7 @@ def candidates(seed):
     mean_image = pca.mean.reshape(1, 1, 28, 28)
     scale = {
         "real images": rest[order[:1000]],
+        "real images, half as bright": rest[order[:1000]] / 2,
         "the mean image, repeated": mean_image.expand(1000, -1, -1, -1),
     }
     return scale | {way: sample(way, 1000, seed) for way in WAYS}
@@ -606,7 +610,7 @@ COLOURS = {
 fig, ax = plt.subplots(figsize=(8, 4.8), layout="constrained")
 for (way, row), marker in zip(measured.iterrows(), plots.MARKERS):
     look = {"marker": marker, "markersize": 8, "capsize": 3, "linestyle": "none"}
-    look["color"] = "black" if way == "real images" else COLOURS[way.split(",")[0]]
+    look["color"] = COLOURS.get(way.split(",")[0], "black")
     x, y = row["closeness"], row["coverage"]
     ax.errorbar(x["mean"], y["mean"], y["std"], x["std"], label=way, **look)
 ax.set_xlabel("closeness: distance from a sample to the nearest training image")
@@ -633,8 +637,9 @@ plots.finish(
 # Read the horizontal axis first: **real images lie farther from other real images than
 # most samples do**, and the mean image, which resembles no garment, lies about as near
 # as they. Such a distance rewards blur, since a blurred image is half-way to
-# everything. A small distance is no proof of a good sample; one aims at the real
-# images' value, not at zero.
+# everything, and darkness, since much of every picture is dark: real images at half
+# their brightness lie nearer than as they are. A small distance is no proof of a good
+# sample; one aims at the real images' value, not at zero.
 #
 # The vertical axis is harder to fool (though blur helps here, too): whoever draws one
 # thing again and again misses the rest. Random codes in the plain model do just that;
@@ -644,11 +649,11 @@ plots.finish(
 # The third column tells what neither distance noticed. Some samples of the variational
 # model are pale smears without one bright pixel. Its decoder is to blame for a part of
 # them: it blurs, and draws some fog even from the *clouds* of real images. But from
-# N(0, I) it draws a good deal more. So some codes from N(0, I) must lie
-# where no image's cloud lies. All clouds together make the **aggregate posterior**
-# $q(z)$, the mean of $q(z\mid x)$ over the images; N(0, I) is the **prior**. The loss
-# never compares these two. It charges each cloud alone, and the mean of that charge
-# splits in two (Hoffman and Johnson, 2016):
+# N(0, I) it draws a good deal more. So some codes from N(0, I) must lie where no
+# image's cloud lies. All clouds together make the **aggregate posterior** $q(z)$, the
+# mean of $q(z\mid x)$ over the images; N(0, I) is the **prior**. The loss compares
+# these two only as a part of a larger bill. It charges each cloud alone, and the mean
+# of that charge splits in two (Hoffman and Johnson, 2016):
 #
 # $$
 # \underbrace{\text{mean over } x \text{ of }
@@ -657,8 +662,9 @@ plots.finish(
 # +\underbrace{\mathrm{KL}(q(z)\,\|\,p(z))}_{\text{the second wish}}.
 # $$
 #
-# A model that pays for information may save on the second wish, and ours does: it
-# leaves gaps between the kinds of garments, where the decoder has to blend.
+# So a gap between $q(z)$ and $p(z)$ has its price, and a model pays it where the
+# drawing gains more. Ours does: it leaves gaps between the kinds of garments, where the
+# decoder has to blend.
 #
 # And the mixture of Gaussians? Honestly measured, it is at least as good, with less
 # fog. To know where the codes lie is worth much, and fitting a density *afterwards* is
@@ -816,7 +822,7 @@ print("KL (nats):   ", *same_loss["kl"].sort_values().round(1))
 
 # %% [markdown]
 # The limit of .01 cuts through units that carry next to nothing, so its count wavers
-# from seed to seed; the nats do not, and nor do the few units that hold them.
+# from seed to seed; the nats hardly do, and nor do the few units that hold them.
 #
 # Now you: count by the nats instead. How many units carry more than a tenth of a nat
 # for each image?

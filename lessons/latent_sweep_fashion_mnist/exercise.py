@@ -406,7 +406,7 @@ check("best_dimensions", best_dimensions)
 
 # %% [markdown]
 # Now to the long sweep. With `RECOMPUTE = True` it is computed again, with your model
-# and your corruption, instead of read from the table: one to two hours on two cores, in
+# and your corruption, instead of read from the table: about two hours on two cores, in
 # pieces, since finished runs are kept in `checkpoints`. The same call runs on all cores
 # with `n_jobs=-1`, or on a Dask cluster.
 
@@ -427,8 +427,9 @@ if RECOMPUTE:
 sweeps.summary(wide).drop(columns="dataset").set_index("latent_dim").round(5)
 
 # %%
+errors_only = wide[["latent_dim", "seed", "validation_error"]]
 try:
-    rule_one, rule_two = best_dimensions(wide)
+    rule_one, rule_two = best_dimensions(errors_only)
     print(f"smallest error: {rule_one} units")
     print(f"smallest width within one standard error of it: {rule_two} units")
 except Exception as error:
@@ -472,7 +473,7 @@ check("successful_below", successful_below)
 
 # %%
 try:
-    successful = successful_below(wide, affine_error)
+    successful = successful_below(errors_only, affine_error)
     smallest = successful[0]
     less = 1 - means[smallest] / affine_error
     print(f"successful below {PIXELS}: {successful}")

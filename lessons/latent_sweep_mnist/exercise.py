@@ -308,6 +308,7 @@ check("measure", measure)
 
 # %% tags=["show"]
 my_dims = [8, 32, 64, 256, 940]
+mine_at = None
 try:
     mine = {}
     for name in NAMES:
@@ -316,16 +317,15 @@ try:
         mine[name] = table.set_index("latent_dim")["validation_error"]
     mine_at = pd.DataFrame(mine)
     mine_at["larger"] = mine_at[NAMES].idxmax(axis=1)
-    where = crossing(my_dims, mine_at["FashionMNIST"], mine_at["MNIST"])
+    where = crossing(my_dims, *(mine_at[name].tolist() for name in NAMES))
     print("the curves cross between", where)
 except Exception as error:
-    mine_at = None
     print(f"not yet: {type(error).__name__}: {error}")
 mine_at
 
 # %% [markdown]
 # And the long sweep that comes with the course: ten widths, three seeds, 36 epochs on
-# the full data. `RECOMPUTE = True` computes it again: one to two hours for each data
+# the full data. `RECOMPUTE = True` computes it again: about two hours for each data
 # set on two cores, in pieces.
 
 # %%
@@ -390,8 +390,8 @@ left.set(ylabel="mean squared error per pixel", ylim=(6e-4, None))
 right.set(yticks=[0.01, 0.02, 0.04], yticklabels=[0.01, 0.02, 0.04])
 widths = list(at.index)
 try:
-    of_pca = crossing(pca_at["MNIST"].index, pca_at["FashionMNIST"], pca_at["MNIST"])
-    of_dae = crossing(widths, at["FashionMNIST"], at["MNIST"])
+    of_pca = crossing(narrow, *(pca_at[name].tolist() for name in NAMES))
+    of_dae = crossing(widths, *(at[name].tolist() for name in NAMES))
     title = f"PCA's curves cross between {of_pca[0]} and {of_pca[1]} components, "
     title += f"the denoisers' between {of_dae[0]} and {of_dae[1]} units"
 except Exception:
@@ -455,7 +455,7 @@ try:
     }
     told = pd.DataFrame(rows, index=["difference", "standard error"]).T
     told["in standard errors"] = (told["difference"] / told["standard error"]).round(1)
-    where = crossing(widths, at["FashionMNIST"], at["MNIST"])
+    where = crossing(widths, *(at[name].tolist() for name in NAMES))
     print("crossing of the long sweep, 36 epochs:", where)
 except Exception as error:
     print(f"not yet: {type(error).__name__}: {error}")
@@ -479,12 +479,12 @@ earlier["larger"] = earlier.idxmax(axis=1)
 for name in NAMES:
     earlier[f"{name}: gain by 36"] = 1 - at[name] / earlier[name]
 try:
-    of_early = crossing(widths, earlier["FashionMNIST"], earlier["MNIST"])
     rows = {
         dim: difference(*(list(early[name].get_group(dim)) for name in NAMES[::-1]))
         for dim in widths
     }
     earlier["in standard errors"] = [round(d / error) for d, error in rows.values()]
+    of_early = crossing(widths, *(earlier[name].tolist() for name in NAMES))
     print(f"your guess: {my_guess}    crossing after 12 epochs: {of_early}")
 except Exception as error:
     print(f"not yet: {type(error).__name__}: {error}")
