@@ -200,7 +200,10 @@ def test_a_perturbed_sample_is_no_copy_but_stays_near_its_original(seed, record)
     assert training.mean() > 0.75 * among_real.mean()
     some = data("train").images[:N]
     copied = apart(apply_in_batches(trained(seed), some), some).mean()
-    record(f"seed {seed}: training image, drawn by the DAE, to itself", rounded(copied))
+    record(
+        f"seed {seed}: training image, drawn by the DAE, to itself",
+        round(copied.item(), 3),
+    )
     assert 0.7 < copied / training.mean() < 0.95  # "nearly as far away"
     assert training.min() > 0.03
     assert share > 0.2  # one picture against 55,000
