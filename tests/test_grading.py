@@ -62,17 +62,6 @@ def on_the_sample():
         os.environ["COURSE_DATA"] = before
 
 
-@pytest.fixture(scope="module")
-def bwrap():
-    try:
-        return sandbox.find_sandbox()
-    except sandbox.NoSandbox as error:
-        message = f"no submission can be graded on this machine: {error}"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-
-
 # the corpus
 
 
